@@ -1,0 +1,1 @@
+//! Token issue and verification, JWKS, the JWT layer that every service uses

@@ -1,0 +1,1 @@
+//! Topics, partitions, consumer groups by fenced leases, outbox relay; embedded log

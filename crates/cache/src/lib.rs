@@ -1,0 +1,1 @@
+//! Cache-aside with single flight and version guard over a small Cache trait

@@ -1,0 +1,16 @@
+//! What every other crate speaks: typed ids, exact money, timestamps and the [`Clock`], sealed page cursors, column
+//! encryption, and the one table of error codes. Nothing here does I/O.
+
+pub mod cipher;
+pub mod clock;
+pub mod country;
+pub mod cursor;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod page;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Detail, Error, ErrorCode, Result, ServiceError};
+pub use id::{AccountId, ClientId, TenantId, TransactionId};
+pub use money::{Currency, Money};

@@ -1,0 +1,195 @@
+//! Exact money: integer minor units and an ISO 4217 currency; no float ever touches an amount.
+
+use std::fmt;
+
+/// The largest amount of minor units in one entry: sums of squares over any number of entries we hold stay within `i128`.
+pub const MAX_MINOR: i64 = 1_000_000_000_000_000;
+
+/// An ISO 4217 currency with its number of decimal places.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 3]);
+
+/// Decimal places other than two (ISO 4217, exponent column).
+const PLACES: &[(&[u8; 3], u8)] = &[
+    (b"BHD", 3),
+    (b"BIF", 0),
+    (b"CLF", 4),
+    (b"CLP", 0),
+    (b"DJF", 0),
+    (b"GNF", 0),
+    (b"IQD", 3),
+    (b"ISK", 0),
+    (b"JOD", 3),
+    (b"JPY", 0),
+    (b"KMF", 0),
+    (b"KRW", 0),
+    (b"KWD", 3),
+    (b"LYD", 3),
+    (b"OMR", 3),
+    (b"PYG", 0),
+    (b"RWF", 0),
+    (b"TND", 3),
+    (b"UGX", 0),
+    (b"UYI", 0),
+    (b"UYW", 4),
+    (b"VND", 0),
+    (b"VUV", 0),
+    (b"XAF", 0),
+    (b"XOF", 0),
+    (b"XPF", 0),
+];
+
+/// Currencies in use with two decimal places (ISO 4217 list one).
+const TWO_PLACES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF \
+    CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR \
+    ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD \
+    NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB \
+    TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD YER ZAR ZMW ZWG";
+
+impl Currency {
+    /// The euro.
+    pub const EUR: Self = Self(*b"EUR");
+
+    /// The currency of this ISO 4217 code, upper case.
+    pub fn new(code: &str) -> Option<Self> {
+        let code: [u8; 3] = code.as_bytes().try_into().ok()?;
+        let known = PLACES.iter().any(|(known, _)| **known == code)
+            || TWO_PLACES.split_ascii_whitespace().any(|known| known.as_bytes() == code);
+        known.then_some(Self(code))
+    }
+
+    /// The three letters.
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+
+    /// Decimal places of the major unit.
+    pub fn places(self) -> u8 {
+        PLACES.iter().find(|(code, _)| **code == self.0).map_or(2, |(_, places)| *places)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMoney {
+    /// Not digits with an optional fraction.
+    #[error("must be a decimal number such as 100.00")]
+    Syntax,
+    /// More decimal places than the currency has.
+    #[error("has more decimal places than the currency")]
+    Places,
+    /// Beyond [`MAX_MINOR`].
+    #[error("is too large")]
+    TooLarge,
+}
+
+/// An exact amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Money {
+    /// Minor units: cents, fils, or whole yen.
+    pub minor: i64,
+    /// The currency they are of.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// Parses a plain decimal such as `100`, `100.5` or `-0.01`; trailing zeros beyond the currency's places are exact and allowed.
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidMoney> {
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |part: &str| part.bytes().all(|c| c.is_ascii_digit());
+        if whole.is_empty()
+            || !all_digits(whole)
+            || !all_digits(fraction)
+            || digits.ends_with('.')
+            || text.len() > 40
+        {
+            return Err(InvalidMoney::Syntax);
+        }
+        let places = usize::from(currency.places());
+        let (kept, cut) = fraction.split_at(fraction.len().min(places));
+        if cut.bytes().any(|c| c != b'0') {
+            return Err(InvalidMoney::Places);
+        }
+        let mut minor: i64 = 0;
+        for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
+            minor = minor * 10 + i64::from(digit - b'0');
+            if minor > MAX_MINOR {
+                return Err(InvalidMoney::TooLarge);
+            }
+        }
+        Ok(Self { minor: if negative { -minor } else { minor }, currency })
+    }
+}
+
+/// The plain decimal with all of the currency's places: `100.00`, `-0.01`, `5` yen.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = u32::from(self.currency.places());
+        let unit = 10_u64.pow(places);
+        let minor = self.minor.unsigned_abs();
+        let sign = if self.minor < 0 { "-" } else { "" };
+        match places {
+            0 => write!(f, "{sign}{minor}"),
+            _ => write!(f, "{sign}{}.{:0width$}", minor / unit, minor % unit, width = places as usize),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn eur(text: &str) -> Result<i64, InvalidMoney> {
+        Money::parse(text, Currency::EUR).map(|money| money.minor)
+    }
+
+    #[test]
+    fn amounts_are_exact() {
+        assert_eq!(eur("100.00"), Ok(10_000));
+        assert_eq!(eur("100"), Ok(10_000));
+        assert_eq!(eur("0.1"), Ok(10));
+        assert_eq!(eur("-0.01"), Ok(-1));
+        assert_eq!(eur("1.230000"), Ok(123));
+        assert_eq!(eur("1.231"), Err(InvalidMoney::Places));
+        assert_eq!(eur("10000000000000.00"), Ok(MAX_MINOR));
+        assert_eq!(eur("10000000000000.01"), Err(InvalidMoney::TooLarge));
+        for bad in ["", "-", ".", "1.", ".5", "1e3", "+1", "1,0", " 1", "١", "1.2.3", "--1", "NaN"] {
+            assert_eq!(eur(bad), Err(InvalidMoney::Syntax), "{bad}");
+        }
+    }
+
+    #[test]
+    fn places_follow_the_currency() {
+        let yen = Currency::new("JPY").unwrap();
+        assert_eq!(Money::parse("5", yen).unwrap().to_string(), "5");
+        assert_eq!(Money::parse("5.1", yen), Err(InvalidMoney::Places));
+        let dinar = Currency::new("KWD").unwrap();
+        assert_eq!(Money::parse("5.1", dinar).unwrap().to_string(), "5.100");
+        assert!(Currency::new("NAD").is_some());
+        for bad in ["eur", "EU", "EURO", "XYZ", "", "   "] {
+            assert!(Currency::new(bad).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_prints_parses(minor in -MAX_MINOR..=MAX_MINOR, code in prop::sample::select(vec!["EUR", "JPY", "KWD", "CLF"])) {
+            let money = Money { minor, currency: Currency::new(code).unwrap() };
+            prop_assert_eq!(Money::parse(&money.to_string(), money.currency), Ok(money));
+        }
+    }
+}

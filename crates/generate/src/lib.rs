@@ -1,0 +1,1 @@
+//! Seeded, counter-based generator of clients, accounts and labelled transactions

@@ -1,0 +1,1 @@
+//! Channel between services, client and server stacks

@@ -1,0 +1,1 @@
+//! Who may do what: role x method compiled from the proto options, Cedar on resources

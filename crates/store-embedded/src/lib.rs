@@ -1,0 +1,1 @@
+//! The Store on fjall: one writer thread, group commit, CAS checked inline

@@ -1,0 +1,1 @@
+//! Tracing, OTLP, RED metrics, request log

@@ -1,0 +1,1 @@
+//! Clock, fault injection, process launcher for tests

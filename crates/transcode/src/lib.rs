@@ -1,0 +1,1 @@
+//! google.api.http transcoder as a tower Service, driven by descriptors alone

@@ -1,0 +1,296 @@
+//! The contract's rules on requests, as generated code. Every violation is reported, each with the field's path in JSON names.
+
+use riskmesh_core::{Detail, Error};
+use std::fmt;
+
+/// The most violations that one answer lists.
+const MAX_VIOLATIONS: usize = 100;
+
+/// A message with rules.
+pub trait Validate {
+    /// Whether it is the request of a method, so that it is validated where it arrives.
+    const REQUEST: bool;
+
+    /// Adds what is wrong to the report.
+    fn check(&self, path: &Path<'_>, report: &mut Report);
+}
+
+/// Validates a message that is a request; others pass.
+pub fn validate<M: Validate>(message: &M) -> Result<(), Error> {
+    if !M::REQUEST {
+        return Ok(());
+    }
+    let mut report = Report(Vec::new());
+    message.check(&Path::Root, &mut report);
+    if report.0.is_empty() { Ok(()) } else { Err(Error::invalid_fields(report.0)) }
+}
+
+/// Validates any message of the contract, at the root of a path.
+pub fn violations<M: Validate>(message: &M) -> Vec<Detail> {
+    let mut report = Report(Vec::new());
+    message.check(&Path::Root, &mut report);
+    report.0
+}
+
+/// Where a field stands: made on the way down, printed only when something is wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Path<'a> {
+    /// The request itself.
+    Root,
+    /// A field of the path before it.
+    Field(&'a Path<'a>, &'static str),
+    /// An item of a list field.
+    Index(&'a Path<'a>, &'static str, usize),
+}
+
+impl Path<'_> {
+    /// The path of a field.
+    pub fn field(&self, name: &'static str) -> Path<'_> {
+        Path::Field(self, name)
+    }
+
+    /// The path of an item in a list.
+    pub fn index(&self, name: &'static str, index: usize) -> Path<'_> {
+        Path::Index(self, name, index)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parent = |f: &mut fmt::Formatter<'_>, parent: &Path<'_>| match parent {
+            Path::Root => Ok(()),
+            parent => write!(f, "{parent}."),
+        };
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(above, name) => {
+                parent(f, above)?;
+                f.write_str(name)
+            }
+            Self::Index(above, name, index) => {
+                parent(f, above)?;
+                write!(f, "{name}[{index}]")
+            }
+        }
+    }
+}
+
+/// What is wrong with a request, bounded.
+#[derive(Debug)]
+pub struct Report(Vec<Detail>);
+
+impl Report {
+    /// One violation more.
+    pub fn add(&mut self, path: &Path<'_>, issue: &'static str, expected: &'static str) {
+        if self.0.len() < MAX_VIOLATIONS {
+            self.0.push(Detail::expected(path.to_string(), issue, expected));
+        }
+    }
+
+    fn add_text(&mut self, path: &Path<'_>, issue: String, expected: String) {
+        if self.0.len() < MAX_VIOLATIONS {
+            self.0.push(Detail::expected(path.to_string(), issue, expected));
+        }
+    }
+}
+
+/// The checks that generated code calls.
+mod check {
+    use super::{Path, Report};
+    use riskmesh_core::money::Currency;
+    use riskmesh_core::{Timestamp, country};
+
+    pub(super) fn digits(value: &str, min: usize, max: usize) -> bool {
+        (min..=max).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit())
+    }
+
+    pub(super) fn section(value: &str) -> bool {
+        matches!(value.as_bytes(), [b'A'..=b'U'])
+    }
+
+    pub(super) fn token(value: &str, max: usize) -> bool {
+        (1..=max).contains(&value.len())
+            && value.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b':' | b'-'))
+    }
+
+    pub(super) fn length(value: &str, min: u64, max: u64, path: &Path<'_>, report: &mut Report) {
+        // A string of at most `max` bytes has at most `max` characters: counting is for the rare long one.
+        let len = value.len() as u64;
+        if len > max && value.chars().count() as u64 > max {
+            report.add_text(
+                path,
+                format!("must be at most {max} characters"),
+                format!("<= {max} characters"),
+            );
+        } else if len < min.saturating_mul(4) && (value.chars().count() as u64) < min {
+            report.add_text(
+                path,
+                format!("must be at least {min} characters"),
+                format!(">= {min} characters"),
+            );
+        }
+    }
+
+    pub(super) fn items(len: usize, min: usize, max: usize, path: &Path<'_>, report: &mut Report) {
+        if len < min {
+            let issue =
+                if min == 1 { "must not be empty".into() } else { format!("must have at least {min} items") };
+            report.add_text(path, issue, format!(">= {min} items"));
+        } else if len > max {
+            report.add_text(path, format!("must have at most {max} items"), format!("<= {max} items"));
+        }
+    }
+
+    /// Greater than zero, digits with an optional fraction; the currency's places are for the handler, which knows it.
+    pub(super) fn decimal(value: &str, path: &Path<'_>, report: &mut Report) {
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+        if value.is_empty() {
+            report.add(path, "is required", "^[0-9]+(\\.[0-9]+)?$");
+        } else if value.len() > 40 || !digits(whole) || !digits(fraction) {
+            report.add(path, "must be a decimal number such as 100.00", "^[0-9]+(\\.[0-9]+)?$");
+        } else if value.bytes().all(|c| matches!(c, b'0' | b'.')) {
+            report.add(path, "must be greater than zero", "> 0");
+        }
+    }
+
+    pub(super) fn date(value: &str, path: &Path<'_>, report: &mut Report) {
+        let is_date = value.len() == 10 && Timestamp::parse(value).is_some();
+        if !value.is_empty() && !is_date {
+            report.add(path, "must be a date, YYYY-MM-DD", "YYYY-MM-DD");
+        }
+    }
+
+    pub(super) fn country(value: &str, path: &Path<'_>, report: &mut Report) {
+        if !value.is_empty() && !country::is_country(value) {
+            report.add(path, "must be an ISO 3166-1 alpha-2 country code", "^[A-Z]{2}$");
+        }
+    }
+
+    pub(super) fn currency(value: &str, path: &Path<'_>, report: &mut Report) {
+        if Currency::new(value).is_none() {
+            report.add(path, "must be an ISO 4217 currency code", "^[A-Z]{3}$");
+        }
+    }
+
+    pub(super) fn timestamp(value: Option<&prost_types::Timestamp>, path: &Path<'_>, report: &mut Report) {
+        let Some(value) = value else { return };
+        let seconds = Timestamp::MIN.seconds()..=Timestamp::MAX.seconds();
+        if !seconds.contains(&value.seconds) || !(0..1_000_000_000).contains(&value.nanos) {
+            report.add(path, "must be a time in the years 1 to 9999", "RFC 3339");
+        }
+    }
+}
+
+/// The generated checks.
+#[allow(clippy::all, clippy::pedantic, reason = "generated")]
+mod rules {
+    use super::{Path, Report, Validate, check};
+    include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::v1::{Client, CreateClientRequest, ListClientsRequest};
+    use crate::transactions::v1::{BatchCreateTransactionsRequest, Transaction};
+
+    fn client() -> Client {
+        Client { client_id: "424242".into(), name: "Ada".into(), ..Client::default() }
+    }
+
+    fn issues<M: Validate>(message: &M) -> Vec<String> {
+        violations(message).iter().map(|detail| format!("{}: {}", detail.field, detail.issue)).collect()
+    }
+
+    #[test]
+    fn id_and_name_are_enough_for_a_client() {
+        assert!(validate(&CreateClientRequest { client: Some(client()) }).is_ok());
+        assert_eq!(issues(&CreateClientRequest { client: None }), ["client: is required"]);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_by_its_path() {
+        let client = Client {
+            client_id: "abc".into(),
+            name: " ".into(),
+            r#type: 9,
+            nationality: "ZZ".into(),
+            onboarded_on: "2026-02-30".into(),
+            industry: "X".into(),
+            ..Client::default()
+        };
+        assert_eq!(
+            issues(&CreateClientRequest { client: Some(client) }),
+            [
+                "client.clientId: must be 1 to 12 digits",
+                "client.name: is required",
+                "client.type: is not one of the values there are",
+                "client.nationality: must be an ISO 3166-1 alpha-2 country code",
+                "client.industry: must be the letter of an ISIC section, A to U",
+                "client.onboardedOn: must be a date, YYYY-MM-DD",
+            ]
+        );
+    }
+
+    #[test]
+    fn bounds_are_inclusive_and_absence_is_fine() {
+        let page = |limit| ListClientsRequest { limit, ..ListClientsRequest::default() };
+        assert!(
+            validate(&page(None)).is_ok()
+                && validate(&page(Some(1))).is_ok()
+                && validate(&page(Some(1000))).is_ok()
+        );
+        assert!(validate(&page(Some(0))).is_err() && validate(&page(Some(1001))).is_err());
+    }
+
+    #[test]
+    fn items_are_checked_one_by_one_and_the_report_is_bounded() {
+        let good = Transaction {
+            transaction_id: "t-1".into(),
+            account_id: "1234567890".into(),
+            direction: 1,
+            amount: "100.00".into(),
+            currency: "EUR".into(),
+            booked_at: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+            ..Transaction::default()
+        };
+        let bad = Transaction { account_id: "123".into(), amount: "0.00".into(), ..good.clone() };
+        let batch = BatchCreateTransactionsRequest { transactions: vec![good, bad.clone()] };
+        assert_eq!(
+            issues(&batch),
+            [
+                "transactions[1].accountId: must be 10 digits",
+                "transactions[1].amount: must be greater than zero"
+            ]
+        );
+        let many = BatchCreateTransactionsRequest { transactions: vec![bad; 500] };
+        assert_eq!(issues(&many).len(), MAX_VIOLATIONS);
+        let empty = validate(&BatchCreateTransactionsRequest::default()).unwrap_err();
+        assert_eq!(empty.message, "Transactions must not be empty");
+    }
+
+    #[test]
+    fn long_and_foreign_texts_are_counted_in_characters() {
+        let named = |name: String| CreateClientRequest { client: Some(Client { name, ..client() }) };
+        assert!(validate(&named("é".repeat(200))).is_ok());
+        assert!(validate(&named("é".repeat(201))).is_err());
+    }
+
+    #[test]
+    fn decimals_are_plain_and_positive() {
+        for (value, good) in [
+            ("1", true),
+            ("0.01", true),
+            ("1.", false),
+            ("-1", false),
+            ("1e3", false),
+            ("0", false),
+            ("", false),
+        ] {
+            let mut report = Report(Vec::new());
+            check::decimal(value, &Path::Root, &mut report);
+            assert_eq!(report.0.is_empty(), good, "{value}");
+        }
+    }
+}

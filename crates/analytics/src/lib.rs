@@ -1,1 +1,0 @@
-//! Risk scores v1 and v2, kept current from the event stream

@@ -1,1 +1,0 @@
-//! Token issue and verification, JWKS, the JWT layer that every service uses

@@ -1,1 +1,0 @@
-//! Topics, partitions, consumer groups by fenced leases, outbox relay; embedded log

@@ -1,1 +1,0 @@
-//! Clients, accounts, addresses, transactions

@@ -1,1 +1,0 @@
-//! Seeded, counter-based generator of clients, accounts and labelled transactions

@@ -1,1 +1,0 @@
-//! Channel between services, client and server stacks

@@ -1,1 +1,0 @@
-//! Who may do what: role x method compiled from the proto options, Cedar on resources

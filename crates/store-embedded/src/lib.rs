@@ -1,1 +1,0 @@
-//! The Store on fjall: one writer thread, group commit, CAS checked inline

@@ -1,1 +1,0 @@
-//! Tracing, OTLP, RED metrics, request log

@@ -1,1 +1,0 @@
-//! Clock, fault injection, process launcher for tests

@@ -1,1 +1,0 @@
-//! google.api.http transcoder as a tower Service, driven by descriptors alone

@@ -12,7 +12,11 @@ use std::fmt::Write as _;
 const PATTERNS: &[(&str, &str, &str)] = &[
     ("^[0-9]{1,12}$", "must be 1 to 12 digits", "check::digits(value, 1, 12)"),
     ("^[0-9]{10}$", "must be 10 digits", "check::digits(value, 10, 10)"),
-    ("^[A-U]$", "must be the letter of an ISIC section, A to U", "check::section(value)"),
+    (
+        "^[A-U][0-9]{0,4}$",
+        "must be an ISIC code: a section, A to U, and up to four digits",
+        "check::industry(value)",
+    ),
     (
         "^[A-Za-z0-9._:-]{1,64}$",
         "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",

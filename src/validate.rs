@@ -104,8 +104,8 @@ mod check {
         (min..=max).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit())
     }
 
-    pub(super) fn section(value: &str) -> bool {
-        matches!(value.as_bytes(), [b'A'..=b'U'])
+    pub(super) fn industry(value: &str) -> bool {
+        matches!(value.as_bytes(), [b'A'..=b'U', rest @ ..] if rest.len() <= 4 && rest.iter().all(u8::is_ascii_digit))
     }
 
     pub(super) fn token(value: &str, max: usize) -> bool {
@@ -227,7 +227,7 @@ mod tests {
                 "client.name: is required",
                 "client.type: is not one of the values there are",
                 "client.nationality: must be an ISO 3166-1 alpha-2 country code",
-                "client.industry: must be the letter of an ISIC section, A to U",
+                "client.industry: must be an ISIC code: a section, A to U, and up to four digits",
                 "client.onboardedOn: must be a date, YYYY-MM-DD",
             ]
         );

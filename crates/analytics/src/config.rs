@@ -1,0 +1,151 @@
+//! What the operator decides about scores.
+
+use risk::fx::FxTable;
+use risk::refdata::CountryLists;
+use risk::{Model, RefData};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Settings of the role `analytics`. Without any, the model and the reference data that ship with the program are used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// The model file; see `models/scorecard-1.toml`.
+    pub model: Option<PathBuf>,
+    /// The country risk lists; see `models/refdata/country-risk-2026-02-13.toml`.
+    pub country_risk: Option<PathBuf>,
+    /// The exchange rates; see `models/refdata/fx-sample-1.toml`.
+    pub fx_rates: Option<PathBuf>,
+    /// Clients of one batch of events that are worked on at once, 1 to 1024.
+    pub concurrency: usize,
+    /// Events of one batch, 1 to 100,000: the more, the more of them come to one recomputation.
+    pub batch: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { model: None, country_risk: None, fx_rates: None, concurrency: 64, batch: 5_000 }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("analytics.{key}: read {path}")]
+    Read {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("analytics.{key}: {path} is not valid")]
+    Invalid {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A value is outside what it may be.
+    #[error("analytics.{key} is {value}, allowed is {allowed}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What it is.
+        value: usize,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The consumer cannot work so.
+    #[error("consumer of role analytics")]
+    Consumer(#[source] bus::Error),
+}
+
+impl Config {
+    /// Checks what needs no file.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let within = |key, value: usize, most: usize, allowed| match value {
+            value if (1..=most).contains(&value) => Ok(()),
+            value => Err(Error::Value { key, value, allowed }),
+        };
+        within("concurrency", self.concurrency, 1024, "1 to 1024")?;
+        within("batch", self.batch, 100_000, "1 to 100000")
+    }
+
+    /// The model.
+    pub(crate) fn load_model(&self) -> Result<Model, Error> {
+        let key = "model";
+        let Some(path) = &self.model else { return Model::builtin().map_err(invalid(key, BUILTIN)) };
+        Model::parse(&read(key, path)?).map_err(invalid(key, path))
+    }
+
+    /// The reference data.
+    pub(crate) fn load_refdata(&self) -> Result<RefData, Error> {
+        let countries = match &self.country_risk {
+            Some(path) => {
+                CountryLists::parse(&read("country-risk", path)?).map_err(invalid("country-risk", path))?
+            }
+            None => RefData::builtin().map_err(invalid("country-risk", BUILTIN))?.countries().clone(),
+        };
+        let rates = match &self.fx_rates {
+            Some(path) => FxTable::parse(&read("fx-rates", path)?).map_err(invalid("fx-rates", path))?,
+            None => FxTable::sample().map_err(invalid("fx-rates", BUILTIN))?,
+        };
+        Ok(RefData::new(Arc::new(countries), Arc::new(rates)))
+    }
+}
+
+/// Stands for a path where there is none.
+const BUILTIN: &str = "(built in)";
+
+fn read(key: &'static str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { key, path: path.to_owned(), source })
+}
+
+fn invalid<E>(key: &'static str, path: impl AsRef<Path>) -> impl FnOnce(E) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let path = path.as_ref().to_owned();
+    move |source| Error::Invalid { key, path, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn without_settings_the_program_s_own_files_are_used() {
+        let config = Config::default();
+        config.check().unwrap();
+        assert_eq!(config.load_model().unwrap().version, "scorecard-1");
+        assert_eq!(config.load_refdata().unwrap().version(), RefData::builtin().unwrap().version());
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_wrong_is_named_with_its_setting() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.toml");
+        let config = Config { model: Some(path.clone()), ..Config::default() };
+        let error = config.load_model().unwrap_err();
+        assert_eq!(error.to_string(), format!("analytics.model: read {}", path.display()));
+        std::fs::write(&path, "version = 1").unwrap();
+        assert!(matches!(config.load_model(), Err(Error::Invalid { key: "model", .. })));
+        std::fs::write(&path, Model::BUILTIN.replace("scorecard-1", "draft-2")).unwrap();
+        assert_eq!(config.load_model().unwrap().version, "draft-2");
+    }
+
+    #[test]
+    fn bounds_are_named() {
+        let error = Config { concurrency: 0, ..Config::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "analytics.concurrency is 0, allowed is 1 to 1024");
+        assert!(Config { batch: 100_001, ..Config::default() }.check().is_err());
+    }
+}

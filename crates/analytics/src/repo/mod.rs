@@ -1,0 +1,8 @@
+//! The tables, read and written. Rows are written conditionally only, and an unknown outcome is settled by reading, never guessed.
+
+pub(crate) mod hours;
+pub(crate) mod list;
+pub(crate) mod scores;
+
+/// How often a conditional write that lost a race is tried again before somebody is told.
+pub(crate) const RACES: usize = 16;

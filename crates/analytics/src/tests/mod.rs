@@ -1,0 +1,10 @@
+//! The service as a whole. Results are held against an oracle that computes them from all entries at once.
+
+mod answers;
+mod crash;
+mod fake;
+mod faults;
+mod oracle;
+mod perf;
+mod stream;
+mod world;

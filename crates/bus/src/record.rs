@@ -1,0 +1,86 @@
+//! What is on a topic: a key, headers and a payload, all opaque to the bus.
+
+use crate::error::Error;
+use bytes::Bytes;
+use std::borrow::Cow;
+
+/// Bytes of one record: key, headers and payload. As Kafka's `message.max.bytes` has it by default.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+/// Headers of one record.
+const MAX_HEADERS: usize = 64;
+
+/// One record, to be published or as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Records with the same key keep their order. An empty key asks for no order: such records are spread evenly.
+    pub key: Bytes,
+    /// Named values beside the payload.
+    pub headers: Headers,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+impl Record {
+    /// A record without headers.
+    pub fn new(key: impl Into<Bytes>, payload: impl Into<Bytes>) -> Self {
+        Self { key: key.into(), headers: Headers::default(), payload: payload.into() }
+    }
+
+    /// With this header, replacing one of the same name.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Bytes of key, headers and payload.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.len() + headers + self.payload.len()
+    }
+
+    /// Refuses what no backend takes.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.size() > MAX_RECORD_BYTES {
+            return Err(Error::TooLarge { what: "record", actual: self.size(), limit: MAX_RECORD_BYTES });
+        }
+        if self.headers.0.len() > MAX_HEADERS {
+            return Err(Error::TooLarge {
+                what: "headers of a record",
+                actual: self.headers.0.len(),
+                limit: MAX_HEADERS,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The headers of a record, in the order they were set; a name occurs once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(Cow<'static, str>, Bytes)>);
+
+impl Headers {
+    /// The value of a header.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.iter().find_map(|(other, value)| (other == name).then_some(value))
+    }
+
+    /// The value of a header, if it is UTF-8 text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// Sets a header, replacing one of the same name.
+    pub fn insert(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(other, _)| *other == name) {
+            Some(header) => header.1 = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// All headers in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+}

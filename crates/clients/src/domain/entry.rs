@@ -1,0 +1,156 @@
+//! One account's entry: what a transaction is here, checked and in exact units.
+
+use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
+use aws_lc_rs::digest::{SHA256, digest};
+use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Money, Timestamp, TransactionId};
+
+/// An entry on an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: TransactionId,
+    pub(crate) account: AccountId,
+    pub(crate) transfer: String,
+    pub(crate) direction: Direction,
+    pub(crate) amount: Money,
+    pub(crate) booked_at: Timestamp,
+    pub(crate) counterparty_account: String,
+    pub(crate) counterparty_country: String,
+    pub(crate) kind: TransactionType,
+    pub(crate) channel: Channel,
+}
+
+impl Entry {
+    /// Checks what the contract's rules cannot say: the amount against its currency.
+    pub(crate) fn read(message: Transaction) -> Result<Self, Error> {
+        let invalid = |field: &'static str, issue: &'static str| Error::invalid(Detail::new(field, issue));
+        let currency = Currency::new(&message.currency)
+            .ok_or_else(|| invalid("currency", "must be an ISO 4217 currency code"))?;
+        let amount = Money::parse(&message.amount, currency)
+            .map_err(|error| Error::invalid(Detail::new("amount", error.to_string())))?;
+        if amount.minor <= 0 {
+            return Err(invalid("amount", "must be greater than zero"));
+        }
+        let booked_at = message.booked_at.as_ref().ok_or_else(|| invalid("bookedAt", "is required"))?;
+        let kind = match TransactionType::try_from(message.r#type) {
+            Ok(TransactionType::Unspecified) | Err(_) => TransactionType::Transfer,
+            Ok(kind) => kind,
+        };
+        Ok(Self {
+            id: TransactionId::new(&message.transaction_id).map_err(|error| {
+                Error::invalid(Detail::expected("transactionId", error.expected, error.pattern))
+            })?,
+            account: AccountId::new(&message.account_id).map_err(|error| {
+                Error::invalid(Detail::expected("accountId", error.expected, error.pattern))
+            })?,
+            transfer: message.transfer_id,
+            direction: Direction::try_from(message.direction)
+                .ok()
+                .filter(|direction| *direction != Direction::Unspecified)
+                .ok_or_else(|| invalid("direction", "is required"))?,
+            amount,
+            booked_at: api::time::from_proto(booked_at),
+            counterparty_account: message.counterparty_account,
+            counterparty_country: message.counterparty_country,
+            kind,
+            channel: Channel::try_from(message.channel).unwrap_or(Channel::Unspecified),
+        })
+    }
+
+    /// As the contract has it.
+    pub(crate) fn into_message(self, client: &ClientId) -> Transaction {
+        Transaction {
+            transaction_id: self.id.to_string(),
+            account_id: self.account.to_string(),
+            client_id: client.to_string(),
+            transfer_id: self.transfer,
+            direction: self.direction.into(),
+            amount: self.amount.to_string(),
+            currency: self.amount.currency.code().to_owned(),
+            booked_at: Some(api::time::to_proto(self.booked_at)),
+            counterparty_account: self.counterparty_account,
+            counterparty_country: self.counterparty_country,
+            r#type: self.kind.into(),
+            channel: self.channel.into(),
+        }
+    }
+
+    /// The month that its row lives in.
+    pub(crate) fn bucket(&self) -> i32 {
+        self.booked_at.month()
+    }
+
+    /// A digest of everything that makes it this entry: the same id with another one is a conflict, not a duplicate.
+    pub(crate) fn content(&self) -> [u8; 16] {
+        let mut text = Vec::with_capacity(160);
+        for part in [
+            self.account.as_str(),
+            &self.transfer,
+            self.amount.currency.code(),
+            &self.counterparty_account,
+            &self.counterparty_country,
+        ] {
+            text.extend_from_slice(part.as_bytes());
+            text.push(0);
+        }
+        for number in [
+            i64::from(i32::from(self.direction)),
+            self.amount.minor,
+            self.booked_at.millis(),
+            i64::from(i32::from(self.kind)),
+            i64::from(i32::from(self.channel)),
+        ] {
+            text.extend_from_slice(&number.to_be_bytes());
+        }
+        let mut content = [0; 16];
+        content.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
+        content
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn message(id: &str, account: &str, at_ms: i64) -> Transaction {
+        Transaction {
+            transaction_id: id.into(),
+            account_id: account.into(),
+            direction: Direction::Debit.into(),
+            amount: "100.00".into(),
+            currency: "EUR".into(),
+            booked_at: Some(api::time::to_proto(Timestamp(at_ms))),
+            ..Transaction::default()
+        }
+    }
+
+    #[test]
+    fn amounts_follow_their_currency() {
+        let yen = Transaction { currency: "JPY".into(), ..message("t", "1234567890", 0) };
+        assert_eq!(Entry::read(yen.clone()).unwrap().amount.minor, 100);
+        let error = Entry::read(Transaction { amount: "100.5".into(), ..yen }).unwrap_err();
+        assert_eq!(error.message, "Amount has more decimal places than the currency");
+    }
+
+    #[test]
+    fn content_tells_entries_apart() {
+        let entry = Entry::read(message("t", "1234567890", 0)).unwrap();
+        let same =
+            Entry::read(Transaction { amount: "100".into(), ..message("t", "1234567890", 0) }).unwrap();
+        assert_eq!(entry.content(), same.content(), "100 and 100.00 are the same amount");
+        let moved = Entry::read(message("t", "1234567890", 1)).unwrap();
+        let other = Entry { transfer: "x".into(), ..entry.clone() };
+        assert!(entry.content() != moved.content() && entry.content() != other.content());
+    }
+
+    #[test]
+    fn a_message_survives_the_round_trip() {
+        let sent = Transaction {
+            r#type: 2,
+            channel: 2,
+            client_id: "7".into(),
+            ..message("t", "1234567890", 1_700_000_000_123)
+        };
+        let client = ClientId::new("7").unwrap();
+        assert_eq!(Entry::read(sent.clone()).unwrap().into_message(&client), sent);
+    }
+}

@@ -1,0 +1,149 @@
+//! Clients, their addresses and accounts, and the entries on those accounts: the master data and the ledger that everything else
+//! is computed from.
+//!
+//! [`Service::new`] makes the three gRPC services of the role `clients`. State is in the store only: any replica serves any request.
+
+mod domain;
+mod error;
+mod events;
+mod ingest;
+mod ledger;
+mod masters;
+mod paging;
+mod repo;
+mod rpc;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use tables::ALL as TABLES;
+
+use api::clients::v1::accounts_service_server::AccountsServiceServer;
+use api::clients::v1::clients_service_server::ClientsServiceServer;
+use api::transactions::v1::transactions_service_server::TransactionsServiceServer;
+use bus::{Bus, Outbox, PendingSource};
+use events::Events;
+use ingest::Ingest;
+use ledger::Ledger;
+use masters::Masters;
+use policy::Policy;
+use repo::accounts::Accounts;
+use repo::buckets::Buckets;
+use repo::clients::Clients;
+use repo::lists::Lists;
+use repo::transactions::Transactions;
+use riskmesh_core::Clock;
+use riskmesh_core::cipher::ColumnCipher;
+use riskmesh_core::cursor::Cursors;
+use rpc::{AccountsRpc, ClientsRpc, TransactionsRpc};
+use std::sync::Arc;
+use store::Store;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+/// Accounts that a process remembers to exist.
+const KNOWN_ACCOUNTS: u64 = 1_000_000;
+/// The largest request: a batch of 10,000 entries with every field filled.
+const MAX_REQUEST_BYTES: usize = 8 << 20;
+
+/// What the service works with.
+pub struct Deps {
+    /// Where its tables are.
+    pub store: Arc<dyn Store>,
+    /// Where its events go.
+    pub bus: Arc<dyn Bus>,
+    /// Pointers to events under way.
+    pub outbox: Outbox,
+    /// Lists in constant time at any offset; one for all services of a process.
+    pub lists: store::list::Lists,
+    /// Seals personal data.
+    pub cipher: ColumnCipher,
+    /// Seals page cursors.
+    pub cursors: Cursors,
+    /// Permissions beyond the method's own.
+    pub policy: Arc<Policy>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The role `clients`.
+pub struct Service {
+    clients: ClientsRpc,
+    accounts: AccountsRpc,
+    transactions: TransactionsRpc,
+    events: Arc<Events>,
+}
+
+impl Service {
+    /// The service on these dependencies.
+    pub fn new(deps: Deps) -> Self {
+        let Deps { store, bus, outbox, lists, cipher, cursors, policy, clock } = deps;
+        let clients = Clients::new(store.clone(), cipher.clone());
+        let accounts = Accounts::new(store.clone());
+        let buckets = Buckets::new(store.clone());
+        let transactions = Transactions::new(store, cipher);
+        let lists = Lists::new(lists);
+        let events = Arc::new(Events {
+            clients: clients.clone(),
+            accounts: accounts.clone(),
+            transactions: transactions.clone(),
+            lists: lists.clone(),
+            outbox,
+            bus,
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+            telling: Events::permits(),
+            under_way: tokio::sync::watch::Sender::new(0),
+        });
+        let known = moka::sync::Cache::new(KNOWN_ACCOUNTS);
+        let masters = Masters {
+            clients,
+            accounts: accounts.clone(),
+            buckets: buckets.clone(),
+            lists,
+            events: events.clone(),
+            known: known.clone(),
+            clock,
+        };
+        let ingest = Ingest {
+            accounts,
+            buckets: buckets.clone(),
+            transactions: transactions.clone(),
+            events: events.clone(),
+            known,
+        };
+        let ledger = Ledger { buckets, transactions };
+        Self {
+            clients: ClientsRpc { masters: masters.clone(), cursors: cursors.clone() },
+            accounts: AccountsRpc { masters: masters.clone(), cursors: cursors.clone() },
+            transactions: TransactionsRpc { masters, ingest, ledger, cursors, policy },
+            events,
+        }
+    }
+
+    /// The gRPC services, for a server stack.
+    pub fn routes(&self) -> Routes {
+        Routes::new(ClientsServiceServer::new(self.clients.clone()))
+            .add_service(AccountsServiceServer::new(self.accounts.clone()))
+            .add_service(
+                TransactionsServiceServer::new(self.transactions.clone())
+                    .max_decoding_message_size(MAX_REQUEST_BYTES),
+            )
+    }
+
+    /// What finds events that a crash left behind.
+    pub fn sources(&self) -> Vec<Arc<dyn PendingSource>> {
+        self.events.sources()
+    }
+
+    /// Waits until everything that was acknowledged so far has been told of.
+    pub async fn settle(&self) {
+        self.events.settled().await;
+    }
+
+    /// Waits until everything that was acknowledged has been told of; at shutdown, after the last request.
+    pub async fn drain(&self) {
+        self.events.tasks.close();
+        self.events.tasks.wait().await;
+    }
+}

@@ -1,0 +1,515 @@
+//! Master data: clients, their addresses, their accounts. Each operation reads, decides, and writes on the version it read; whoever
+//! loses a race reads again.
+
+use crate::domain::account::{self, Account};
+use crate::domain::client::{Client, Profile};
+use crate::error::Error as ServiceError;
+use crate::events::Events;
+use crate::ingest::Known;
+use crate::repo::RACES;
+use crate::repo::accounts::{self, Accounts};
+use crate::repo::buckets::Buckets;
+use crate::repo::clients::{self, Clients};
+use crate::repo::lists::Lists;
+use crate::rpc::IfMatch;
+use api::clients::v1::{Address, ClientStatus, ClientType, PatchAccount, PatchClient};
+use api::transactions::v1::Transaction;
+use bus::outbox::Intents;
+use futures::{StreamExt as _, TryStreamExt as _};
+use riskmesh_core::page::Start;
+use riskmesh_core::{AccountId, ClientId, Clock, Currency, Detail, Error, ErrorCode, TenantId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The most accounts that one client can have.
+const MAX_ACCOUNTS: u64 = 1000;
+/// Accounts opened at a time for data that come without master data.
+const OPENING: usize = 256;
+
+/// Reads and maintains master data.
+#[derive(Clone)]
+pub(crate) struct Masters {
+    pub(crate) clients: Clients,
+    pub(crate) accounts: Accounts,
+    pub(crate) buckets: Buckets,
+    pub(crate) lists: Lists,
+    pub(crate) events: Arc<Events>,
+    pub(crate) known: Known,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A page of clients.
+pub(crate) struct ClientPage {
+    pub(crate) clients: Vec<Client>,
+    pub(crate) total: u64,
+    /// The ordinal after which the next page starts, where there is one.
+    pub(crate) next: Option<u64>,
+    /// How many places of the list the page took up.
+    pub(crate) shown: usize,
+}
+
+fn client_not_found(id: &ClientId) -> Error {
+    Error::not_found(ErrorCode::ClientNotFound, "clientId", id.as_str())
+}
+
+fn account_not_found(id: &AccountId) -> Error {
+    Error::not_found(ErrorCode::AccountNotFound, "accountId", id.as_str())
+}
+
+fn exists(field: &'static str, id: &str) -> Error {
+    Error::new(ErrorCode::AlreadyExists).detail(Detail::new(field, format!("{id} exists already")))
+}
+
+fn contended(doing: &'static str) -> Error {
+    ServiceError::Contended { doing }.into()
+}
+
+impl Masters {
+    /// The client, if it is there and not deleted.
+    pub(crate) async fn client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, Error> {
+        let client = self.clients.get(tenant, id).await?;
+        client.filter(|client| !client.deleted).ok_or_else(|| client_not_found(id))
+    }
+
+    /// A new client. The id of a deleted one may be used again; the new client takes its place.
+    pub(crate) async fn create_client(
+        &self,
+        tenant: &TenantId,
+        id: ClientId,
+        profile: Profile,
+    ) -> Result<Client, Error> {
+        let mut before = self.clients.get(tenant, &id).await?;
+        let pointer = self.events.intend_client(tenant, &id).await?;
+        for _ in 0..RACES {
+            if before.as_ref().is_some_and(|before| !before.deleted) {
+                return Err(exists("clientId", id.as_str()));
+            }
+            let now = self.clock.now();
+            let client = Client {
+                id: id.clone(),
+                profile: profile.clone(),
+                address: None,
+                created_at: now,
+                updated_at: now,
+                version: before.as_ref().map_or(1, |before| before.version + 1),
+                ordinal: match &before {
+                    Some(before) => before.ordinal,
+                    None => self.lists.reserve(tenant).await?,
+                },
+                pending: true,
+                deleted: false,
+            };
+            let written = match &before {
+                None => self.clients.insert(tenant, &client).await?,
+                Some(before) => {
+                    self.accounts.close(tenant, &id, false).await?;
+                    self.clients.replace(tenant, &client, before.version).await?
+                }
+            };
+            match written {
+                clients::Written::Applied => {
+                    self.lists.place(tenant, &client).await?;
+                    self.events.tell_client(tenant, &client, pointer);
+                    return Ok(client);
+                }
+                clients::Written::Lost(now) => before = now.map(|now| *now),
+            }
+        }
+        Err(contended("create client"))
+    }
+
+    /// Changes a client's profile.
+    pub(crate) async fn update_client(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        patch: &PatchClient,
+        mask: Option<&[String]>,
+        if_match: &IfMatch,
+    ) -> Result<Client, Error> {
+        self.change_client(tenant, id, if_match, |client| client.profile.patch(patch, mask)).await
+    }
+
+    /// Sets a client's whole address.
+    pub(crate) async fn put_address(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        address: Address,
+        if_match: &IfMatch,
+    ) -> Result<Client, Error> {
+        self.change_client(tenant, id, if_match, |client| {
+            client.address = Some(address.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_client(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        if_match: &IfMatch,
+        change: impl Fn(&mut Client) -> Result<(), Error>,
+    ) -> Result<Client, Error> {
+        let mut before = self.client(tenant, id).await?;
+        let pointer = self.events.intend_client(tenant, id).await?;
+        for _ in 0..RACES {
+            if_match.check(before.version)?;
+            let mut client = before.clone();
+            change(&mut client)?;
+            if client == before {
+                self.events.drop_pointer(pointer);
+                return Ok(before);
+            }
+            client.version = before.version + 1;
+            client.updated_at = self.clock.now();
+            client.pending = true;
+            match self.clients.replace(tenant, &client, before.version).await? {
+                clients::Written::Applied => {
+                    self.lists.place(tenant, &client).await?;
+                    self.events.tell_client(tenant, &client, pointer);
+                    return Ok(client);
+                }
+                clients::Written::Lost(now) => {
+                    before =
+                        now.map(|now| *now).filter(|now| !now.deleted).ok_or_else(|| client_not_found(id))?;
+                }
+            }
+        }
+        Err(contended("update client"))
+    }
+
+    /// Deletes a client that has no accounts. Its personal data go; a tombstone without them stays.
+    pub(crate) async fn delete_client(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        if_match: &IfMatch,
+    ) -> Result<(), Error> {
+        let mut before = self.clients.get(tenant, id).await?.ok_or_else(|| client_not_found(id))?;
+        if before.deleted {
+            return Ok(());
+        }
+        if_match.check(before.version)?;
+        if !self.accounts.close(tenant, id, true).await? {
+            return Err(Error::new(ErrorCode::PreconditionFailed)
+                .message("The client still has accounts")
+                .hint("Delete its accounts first; accounts with transactions cannot be deleted."));
+        }
+        let pointer = self.events.intend_client(tenant, id).await?;
+        for _ in 0..RACES {
+            let mut gone = before.clone();
+            gone.profile = Profile::empty(before.profile.kind, before.profile.status);
+            gone.address = None;
+            gone.version = before.version + 1;
+            gone.updated_at = self.clock.now();
+            gone.pending = true;
+            gone.deleted = true;
+            match self.clients.replace(tenant, &gone, before.version).await? {
+                clients::Written::Applied => {
+                    self.lists.place(tenant, &gone).await?;
+                    self.events.tell_client(tenant, &gone, pointer);
+                    return Ok(());
+                }
+                clients::Written::Lost(Some(now)) if now.deleted => return Ok(()),
+                clients::Written::Lost(now) => before = *now.ok_or_else(|| client_not_found(id))?,
+            }
+        }
+        Err(contended("delete client"))
+    }
+
+    /// A page of clients in the order of their creation, all or those of one status.
+    pub(crate) async fn list_clients(
+        &self,
+        tenant: &TenantId,
+        status: Option<ClientStatus>,
+        start: ListStart,
+        limit: usize,
+    ) -> Result<ClientPage, Error> {
+        let page = self.lists.page(tenant, status, start, limit).await?;
+        let ids = page
+            .members
+            .iter()
+            .map(|member| ClientId::new(member).map_err(|_| Error::internal("read client list")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let clients = self.clients.get_many(tenant, &ids).await?;
+        Ok(ClientPage { clients, total: page.total, next: page.next, shown: ids.len() })
+    }
+
+    /// A new account of an existing client.
+    pub(crate) async fn create_account(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        id: AccountId,
+        currency: Currency,
+        kind: i32,
+        status: i32,
+    ) -> Result<Account, Error> {
+        self.client(tenant, client).await?;
+        if self.accounts.count(tenant, client).await? >= MAX_ACCOUNTS {
+            return Err(Error::new(ErrorCode::PreconditionFailed)
+                .message("The client has as many accounts as a client can have")
+                .hint(format!("A client has at most {MAX_ACCOUNTS} accounts.")));
+        }
+        let now = self.clock.now();
+        let mut account = Account {
+            id,
+            client: client.clone(),
+            currency,
+            kind: account::kind_or_default(kind),
+            status: account::status_or_default(status),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            pending: true,
+            deleted: false,
+        };
+        let pointer = self.events.intend_account(tenant, &account.id).await?;
+        let mut written = self.accounts.insert(tenant, &account).await?;
+        for _ in 0..RACES {
+            match written {
+                accounts::Written::Applied => {
+                    if !self.accounts.list(tenant, client, &account.id, true).await? {
+                        // The client was deleted in between: take the account back.
+                        self.remove_account(tenant, account.clone(), pointer).await?;
+                        return Err(client_not_found(client));
+                    }
+                    self.events.tell_account(tenant, &account, pointer);
+                    return Ok(account);
+                }
+                accounts::Written::Lost(Some(there)) if there.deleted => {
+                    account.version = there.version + 1;
+                    self.buckets.reopen(tenant, &account.id).await?;
+                    written = self.accounts.replace(tenant, &account, there.version).await?;
+                }
+                accounts::Written::Lost(_) => return Err(exists("accountId", account.id.as_str())),
+            }
+        }
+        Err(contended("create account"))
+    }
+
+    /// The account, if it is there, not deleted, and the client's.
+    pub(crate) async fn account(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        id: &AccountId,
+    ) -> Result<Account, Error> {
+        let account = self.accounts.get(tenant, id).await?;
+        match account.filter(|account| !account.deleted && account.client == *client) {
+            Some(account) => Ok(account),
+            // Which of the two is missing decides what the caller is told.
+            None => self.client(tenant, client).await.and(Err(account_not_found(id))),
+        }
+    }
+
+    /// Changes an account.
+    pub(crate) async fn update_account(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        patch: &PatchAccount,
+        id: &AccountId,
+        mask: Option<&[String]>,
+        if_match: &IfMatch,
+    ) -> Result<Account, Error> {
+        let mut before = self.account(tenant, client, id).await?;
+        let pointer = self.events.intend_account(tenant, id).await?;
+        for _ in 0..RACES {
+            if_match.check(before.version)?;
+            let mut account = before.clone();
+            account.patch(patch, mask)?;
+            if account == before {
+                self.events.drop_pointer(pointer);
+                return Ok(before);
+            }
+            account.version = before.version + 1;
+            account.updated_at = self.clock.now();
+            account.pending = true;
+            match self.accounts.replace(tenant, &account, before.version).await? {
+                accounts::Written::Applied => {
+                    self.events.tell_account(tenant, &account, pointer);
+                    return Ok(account);
+                }
+                accounts::Written::Lost(now) => {
+                    before = now
+                        .map(|now| *now)
+                        .filter(|now| !now.deleted)
+                        .ok_or_else(|| account_not_found(id))?;
+                }
+            }
+        }
+        Err(contended("update account"))
+    }
+
+    /// Deletes an account that never had a transaction.
+    pub(crate) async fn delete_account(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        id: &AccountId,
+        if_match: &IfMatch,
+    ) -> Result<(), Error> {
+        let found = self.accounts.get(tenant, id).await?.filter(|account| account.client == *client);
+        let Some(account) = found else {
+            return self.client(tenant, client).await.and(Err(account_not_found(id)));
+        };
+        if account.deleted {
+            return Ok(());
+        }
+        if_match.check(account.version)?;
+        if !self.buckets.close(tenant, id).await? {
+            return Err(Error::new(ErrorCode::PreconditionFailed)
+                .message("The account has transactions")
+                .hint("PATCH its status to closed instead; what was booked stays on record."));
+        }
+        let pointer = self.events.intend_account(tenant, id).await?;
+        self.remove_account(tenant, account, pointer).await
+    }
+
+    async fn remove_account(
+        &self,
+        tenant: &TenantId,
+        mut before: Account,
+        pointer: Intents,
+    ) -> Result<(), Error> {
+        for _ in 0..RACES {
+            let mut gone = before.clone();
+            gone.version = before.version + 1;
+            gone.updated_at = self.clock.now();
+            gone.pending = true;
+            gone.deleted = true;
+            match self.accounts.replace(tenant, &gone, before.version).await? {
+                accounts::Written::Applied => {
+                    self.known.invalidate(&(tenant.clone(), gone.id.clone()));
+                    self.accounts.list(tenant, &gone.client, &gone.id, false).await?;
+                    self.events.tell_account(tenant, &gone, pointer);
+                    return Ok(());
+                }
+                accounts::Written::Lost(Some(now)) if now.deleted => return Ok(()),
+                accounts::Written::Lost(now) => before = *now.ok_or_else(|| account_not_found(&before.id))?,
+            }
+        }
+        Err(contended("delete account"))
+    }
+
+    /// A page of a client's accounts in the order of their ids, how many there are, and whether more follow.
+    pub(crate) async fn list_accounts(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        start: AccountStart,
+        limit: usize,
+    ) -> Result<(Vec<Account>, u64, bool), Error> {
+        self.client(tenant, client).await?;
+        let (ids, more) = match start {
+            AccountStart::After(id) => self.accounts.ids(tenant, client, Some(&id), limit).await?,
+            AccountStart::Offset(offset) => {
+                // A client has at most MAX_ACCOUNTS accounts: skipping in memory is one bounded read.
+                let skip = usize::try_from(offset.min(MAX_ACCOUNTS)).unwrap_or(usize::MAX);
+                let (mut ids, more) = self.accounts.ids(tenant, client, None, skip + limit).await?;
+                (ids.split_off(skip.min(ids.len())), more)
+            }
+        };
+        let rows = self.accounts.get_many(tenant, &ids).await?;
+        let accounts = rows.into_iter().flatten().filter(|account| !account.deleted).collect();
+        Ok((accounts, self.accounts.count(tenant, client).await?, more))
+    }
+
+    /// All account ids of an existing client.
+    pub(crate) async fn account_ids(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+    ) -> Result<Vec<AccountId>, Error> {
+        self.client(tenant, client).await?;
+        Ok(self.accounts.ids(tenant, client, None, MAX_ACCOUNTS as usize + 1).await?.0)
+    }
+
+    /// Whose accounts these are; those that do not exist are absent.
+    pub(crate) async fn owners(
+        &self,
+        tenant: &TenantId,
+        ids: &[AccountId],
+    ) -> Result<HashMap<AccountId, ClientId>, ServiceError> {
+        let accounts = self.accounts.get_many(tenant, ids).await?;
+        let living = accounts.into_iter().flatten().filter(|account| !account.deleted);
+        Ok(living.map(|account| (account.id, account.client)).collect())
+    }
+
+    /// Opens the accounts of entries that have none yet, each under a client whose id is the account's without leading zeros.
+    pub(crate) async fn create_missing(
+        &self,
+        tenant: &TenantId,
+        entries: &[Transaction],
+    ) -> Result<(), Error> {
+        let mut wanted: BTreeMap<AccountId, Currency> = BTreeMap::new();
+        for entry in entries {
+            if let (Ok(id), Some(currency)) =
+                (AccountId::new(&entry.account_id), Currency::new(&entry.currency))
+                && self.known.get(&(tenant.clone(), id.clone())).is_none()
+            {
+                wanted.entry(id).or_insert(currency);
+            }
+        }
+        let ids: Vec<AccountId> = wanted.keys().cloned().collect();
+        let there = self.owners(tenant, &ids).await?;
+        let missing = wanted.into_iter().filter(|(id, _)| !there.contains_key(id));
+        futures::stream::iter(missing.map(|(id, currency)| self.open_missing(tenant, id, currency)))
+            .buffer_unordered(OPENING)
+            .try_collect()
+            .await
+    }
+
+    async fn open_missing(&self, tenant: &TenantId, id: AccountId, currency: Currency) -> Result<(), Error> {
+        let number = id.as_str().trim_start_matches('0');
+        let client = ClientId::new(if number.is_empty() { "0" } else { number })
+            .map_err(|_| Error::internal("derive client id"))?;
+        let profile = Profile {
+            name: format!("Account holder {client}"),
+            ..Profile::empty(ClientType::Individual, ClientStatus::Active)
+        };
+        let is_there = |error: &Error| error.code == ErrorCode::AlreadyExists;
+        match self.create_client(tenant, client.clone(), profile).await {
+            Err(error) if !is_there(&error) => return Err(error),
+            _ => {}
+        }
+        match self.create_account(tenant, &client, id, currency, 0, 0).await {
+            Err(error) if !is_there(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a page of clients starts.
+pub(crate) enum ListStart {
+    Offset(u64),
+    /// After this ordinal.
+    After(u64),
+}
+
+/// Where a page of accounts starts.
+pub(crate) enum AccountStart {
+    Offset(u64),
+    After(String),
+}
+
+impl ListStart {
+    /// Reads the start of a page request; cursors are opened by the caller.
+    pub(crate) fn read(
+        start: &Start,
+        open: impl FnOnce(&str) -> Result<Vec<u8>, Error>,
+    ) -> Result<Self, Error> {
+        match start {
+            Start::Offset(offset) => Ok(Self::Offset(*offset)),
+            Start::Cursor(cursor) => {
+                let position = open(cursor)?;
+                let ordinal =
+                    <[u8; 8]>::try_from(position.as_slice()).map_err(|_| Error::internal("decode cursor"))?;
+                Ok(Self::After(u64::from_be_bytes(ordinal)))
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Client rows: typed columns, personal data sealed.
+
+use super::RACES;
+use crate::domain::client::{Client, Profile};
+use crate::error::{Doing as _, Error};
+use crate::tables::CLIENTS;
+use api::clients::v1::Address;
+use prost::Message as _;
+use riskmesh_core::cipher::{ColumnCipher, Place};
+use riskmesh_core::{ClientId, TenantId};
+use std::sync::Arc;
+use store::{Cas, Get, Outcome, Row, Store, Upsert, upsert};
+
+/// Reads and writes client rows.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    store: Arc<dyn Store>,
+    cipher: ColumnCipher,
+}
+
+/// What became of a conditional write.
+pub(crate) enum Written {
+    /// It is in the store.
+    Applied,
+    /// Something else is there; this.
+    Lost(Option<Box<Client>>),
+}
+
+impl Clients {
+    pub(crate) fn new(store: Arc<dyn Store>, cipher: ColumnCipher) -> Self {
+        Self { store, cipher }
+    }
+
+    /// The client's row, tombstones too.
+    pub(crate) async fn get(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, Error> {
+        self.read(self.store.get(key(tenant, id)).await.doing("read client")?.as_ref(), tenant)
+    }
+
+    /// The same by a serial read: what holds after a write whose outcome is unknown.
+    pub(crate) async fn latest(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, Error> {
+        self.read(self.store.get(key(tenant, id).latest()).await.doing("read client")?.as_ref(), tenant)
+    }
+
+    /// Many rows; those that are missing or deleted are left out.
+    pub(crate) async fn get_many(&self, tenant: &TenantId, ids: &[ClientId]) -> Result<Vec<Client>, Error> {
+        let rows = self
+            .store
+            .get_many(ids.iter().map(|id| key(tenant, id)).collect())
+            .await
+            .doing("read clients")?;
+        let mut clients = Vec::with_capacity(rows.len());
+        for row in &rows {
+            clients.extend(self.read(row.as_ref(), tenant)?.filter(|client| !client.deleted));
+        }
+        Ok(clients)
+    }
+
+    /// Inserts a client whose id was never used, or replaces its tombstone.
+    pub(crate) async fn insert(&self, tenant: &TenantId, client: &Client) -> Result<Written, Error> {
+        let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
+            .if_absent(())
+            .with(self.columns(tenant, client)?);
+        self.write(tenant, client, cas).await
+    }
+
+    /// Replaces the row if it still has version `expected`.
+    pub(crate) async fn replace(
+        &self,
+        tenant: &TenantId,
+        client: &Client,
+        expected: i64,
+    ) -> Result<Written, Error> {
+        let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
+            .if_equals((), "version", expected)
+            .with(self.columns(tenant, client)?);
+        self.write(tenant, client, cas).await
+    }
+
+    /// Marks the last change as told, if it still is the last one.
+    pub(crate) async fn told(&self, tenant: &TenantId, client: &Client) -> Result<bool, Error> {
+        let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
+            .if_equals((), "version", client.version)
+            .with(upsert(()).set("pending", None::<bool>));
+        for _ in 0..RACES {
+            match self.store.cas(cas.clone()).await.doing("mark client as told")? {
+                Outcome::Applied => return Ok(true),
+                Outcome::Conflict(_) => return Ok(false),
+                Outcome::Unknown => {} // the same write again does no harm: it says nothing new
+            }
+        }
+        Err(Error::Contended { doing: "mark client as told" })
+    }
+
+    async fn write(&self, tenant: &TenantId, client: &Client, cas: Cas) -> Result<Written, Error> {
+        match self.store.cas(cas).await.doing("write client")? {
+            Outcome::Applied => Ok(Written::Applied),
+            Outcome::Conflict(current) => {
+                Ok(Written::Lost(self.read(current.rows.first(), tenant)?.map(Box::new)))
+            }
+            Outcome::Unknown => match self.latest(tenant, &client.id).await? {
+                Some(now) if now == *client => Ok(Written::Applied),
+                now => Ok(Written::Lost(now.map(Box::new))),
+            },
+        }
+    }
+
+    fn columns(&self, tenant: &TenantId, client: &Client) -> Result<Upsert, Error> {
+        let place = format!("{tenant}/{}", client.id);
+        let seal = |column, plain: &[u8]| {
+            self.cipher.seal(Place { table: CLIENTS.name, key: &place, column }, plain).map_err(Error::Seal)
+        };
+        let profile = &client.profile;
+        let text = |value: &String| (!value.is_empty()).then(|| value.clone());
+        let address =
+            client.address.as_ref().map(|address| seal("address", &address.encode_to_vec())).transpose()?;
+        let name = if profile.name.is_empty() { None } else { Some(seal("name", profile.name.as_bytes())?) };
+        Ok(upsert(())
+            .set("version", client.version)
+            .set("ordinal", client.ordinal.cast_signed())
+            .set("pending", client.pending.then_some(true))
+            .set("deleted", client.deleted.then_some(true))
+            .set("name", name)
+            .set("address", address)
+            .set("type", i32::from(profile.kind))
+            .set("status", i32::from(profile.status))
+            .set("residence_country", text(&profile.residence_country))
+            .set("nationality", text(&profile.nationality))
+            .set("incorporation_country", text(&profile.incorporation_country))
+            .set("industry", text(&profile.industry))
+            .set("ownership_layers", profile.ownership_layers)
+            .set("onboarded_on", text(&profile.onboarded_on))
+            .set("reviewed_on", text(&profile.reviewed_on))
+            .set("created_at", client.created_at)
+            .set("updated_at", client.updated_at))
+    }
+
+    fn read(&self, row: Option<&Row>, tenant: &TenantId) -> Result<Option<Client>, Error> {
+        let Some(row) = row else { return Ok(None) };
+        let corrupt = |column| Error::Corrupt { table: CLIENTS.name, column };
+        let id =
+            ClientId::new(row.text("client_id").doing("read client")?).map_err(|_| corrupt("client_id"))?;
+        let place = format!("{tenant}/{id}");
+        let open = |column: &'static str| -> Result<Option<Vec<u8>>, Error> {
+            let Some(sealed) = row.blob_opt(column).doing("read client")? else { return Ok(None) };
+            let plain = self.cipher.open(Place { table: CLIENTS.name, key: &place, column }, sealed);
+            plain.map(Some).map_err(|_| corrupt(column))
+        };
+        let text = |column: &'static str| -> Result<String, Error> {
+            Ok(row.text_opt(column).doing("read client")?.unwrap_or_default().to_owned())
+        };
+        let address = open("address")?
+            .map(|bytes| Address::decode(bytes.as_slice()).map_err(|_| corrupt("address")))
+            .transpose()?;
+        Ok(Some(Client {
+            profile: Profile {
+                name: String::from_utf8(open("name")?.unwrap_or_default()).map_err(|_| corrupt("name"))?,
+                kind: Profile::kind_or_default(row.int("type").doing("read client")?),
+                status: Profile::status_or_default(row.int("status").doing("read client")?),
+                residence_country: text("residence_country")?,
+                nationality: text("nationality")?,
+                incorporation_country: text("incorporation_country")?,
+                industry: text("industry")?,
+                ownership_layers: row.int_opt("ownership_layers").doing("read client")?,
+                onboarded_on: text("onboarded_on")?,
+                reviewed_on: text("reviewed_on")?,
+            },
+            id,
+            address,
+            created_at: row.timestamp("created_at").doing("read client")?,
+            updated_at: row.timestamp("updated_at").doing("read client")?,
+            version: row.bigint("version").doing("read client")?,
+            ordinal: row.bigint("ordinal").doing("read client")?.cast_unsigned(),
+            pending: row.boolean_opt("pending").doing("read client")?.unwrap_or(false),
+            deleted: row.boolean_opt("deleted").doing("read client")?.unwrap_or(false),
+        }))
+    }
+}
+
+fn key(tenant: &TenantId, id: &ClientId) -> Get {
+    Get::row(&CLIENTS, (tenant.as_str(), id.as_str()), ())
+}

@@ -1,0 +1,279 @@
+//! Entry rows: one partition an account and month, its hour counts and untold hours in statics that change with the rows.
+
+use crate::domain::entry::Entry;
+use crate::domain::hours::Hours;
+use crate::error::{Doing as _, Error};
+use crate::tables::{TRANSACTION_IDS, TRANSACTIONS};
+use api::transactions::v1::{Channel, Direction, TransactionType};
+use riskmesh_core::cipher::{ColumnCipher, Place};
+use riskmesh_core::{AccountId, ClientId, Currency, Money, TenantId, Timestamp, TransactionId};
+use std::sync::Arc;
+use store::{Cas, Get, Outcome, Range, Row, Scan, Store, upsert, upsert_statics};
+
+/// Reads and writes entries.
+#[derive(Clone)]
+pub(crate) struct Transactions {
+    store: Arc<dyn Store>,
+    cipher: ColumnCipher,
+}
+
+/// One account's month.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Month {
+    pub(crate) account: AccountId,
+    pub(crate) bucket: i32,
+}
+
+/// The statics of a month's partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Counts changes; `None` where there never was one.
+    pub(crate) version: Option<i64>,
+    /// Entries by hour.
+    pub(crate) hours: Hours,
+    /// Hours that no event has told of yet.
+    pub(crate) pending: Hours,
+    /// Whose account it is.
+    pub(crate) client: Option<ClientId>,
+}
+
+impl Summary {
+    /// The month after entries in these hours were added: their hours are counted, and to be told of.
+    pub(crate) fn with(&self, hours: impl Iterator<Item = i64>, client: Option<&ClientId>) -> Self {
+        let added = hours.collect();
+        let mut after = self.clone();
+        after.version = Some(self.version.unwrap_or(0) + 1);
+        after.hours.merge(&added);
+        after.pending.merge(&added);
+        after.client = client.cloned().or(after.client);
+        after
+    }
+}
+
+impl Transactions {
+    pub(crate) fn new(store: Arc<dyn Store>, cipher: ColumnCipher) -> Self {
+        Self { store, cipher }
+    }
+
+    /// Claims the ids of entries, in their order. True where the id stands for this very entry: new, unfinished or finished;
+    /// false where it stands for other content.
+    pub(crate) async fn claim(&self, tenant: &TenantId, entries: &[&Entry]) -> Result<Vec<bool>, Error> {
+        const DOING: &str = "claim transaction ids";
+        let contents: Vec<[u8; 16]> = entries.iter().map(|entry| entry.content()).collect();
+        let writes = entries.iter().zip(&contents).map(|(entry, content)| {
+            Cas::new(&TRANSACTION_IDS, (tenant.as_str(), entry.id.as_str())).if_absent(()).with(
+                upsert(())
+                    .set("account_id", entry.account.as_str())
+                    .set("booked_at", entry.booked_at)
+                    .set("content", content.as_slice()),
+            )
+        });
+        let outcomes = self.store.cas_many(writes.collect()).await.doing(DOING)?;
+        let mut held = Vec::with_capacity(entries.len());
+        for ((entry, content), outcome) in entries.iter().zip(&contents).zip(outcomes) {
+            let row = match outcome {
+                Outcome::Applied => {
+                    held.push(true);
+                    continue;
+                }
+                Outcome::Conflict(current) => current.rows.into_iter().next(),
+                Outcome::Unknown => {
+                    let get = Get::row(&TRANSACTION_IDS, (tenant.as_str(), entry.id.as_str()), ()).latest();
+                    self.store.get(get).await.doing(DOING)?
+                }
+            };
+            let row = row.ok_or(Error::Contended { doing: DOING })?;
+            held.push(row.blob("content").doing(DOING)?.as_ref() == content.as_slice());
+        }
+        Ok(held)
+    }
+
+    /// For each month its summary, and for each of its entries whether the row is there already.
+    pub(crate) async fn read(
+        &self,
+        tenant: &TenantId,
+        groups: &[(&Month, Vec<&Entry>)],
+    ) -> Result<Vec<(Summary, Vec<bool>)>, Error> {
+        let mut gets = Vec::with_capacity(groups.iter().map(|(_, entries)| entries.len() + 1).sum());
+        for (month, entries) in groups {
+            let partition = store::Values::from(partition(tenant, month));
+            gets.push(Get::statics(&TRANSACTIONS, &partition).latest());
+            gets.extend(entries.iter().map(|entry| {
+                Get::row(&TRANSACTIONS, &partition, (entry.booked_at, entry.id.as_str())).latest()
+            }));
+        }
+        let mut rows = self.store.get_many(gets).await.doing("read transactions")?.into_iter();
+        let mut read = Vec::with_capacity(groups.len());
+        for (_, entries) in groups {
+            let summary = summary(rows.next().flatten().as_ref())?;
+            let present = rows.by_ref().take(entries.len()).map(|row| row.is_some()).collect();
+            read.push((summary, present));
+        }
+        Ok(read)
+    }
+
+    /// The conditional write that adds entries to a month that still is as `before` says; `after` counts them.
+    pub(crate) fn add(
+        &self,
+        tenant: &TenantId,
+        month: &Month,
+        entries: &[&Entry],
+        before: &Summary,
+        after: &Summary,
+    ) -> Result<Cas, Error> {
+        let mut cas =
+            Cas::new(&TRANSACTIONS, partition(tenant, month)).if_static("version", before.version).with(
+                upsert_statics()
+                    .set("version", after.version)
+                    .set("hours", after.hours.encode())
+                    .set("pending", (!after.pending.is_empty()).then(|| after.pending.encode()))
+                    .set("client_id", after.client.as_ref().map(ClientId::as_str)),
+            );
+        for entry in entries {
+            let counterparty = if entry.counterparty_account.is_empty() {
+                None
+            } else {
+                let key = format!("{tenant}/{}/{}", entry.account, entry.id);
+                let place = Place { table: TRANSACTIONS.name, key: &key, column: "counterparty_account" };
+                Some(self.cipher.seal(place, entry.counterparty_account.as_bytes()).map_err(Error::Seal)?)
+            };
+            let text = |value: &String| (!value.is_empty()).then(|| value.clone());
+            cas = cas.with(
+                upsert((entry.booked_at, entry.id.as_str()))
+                    .set("transfer_id", text(&entry.transfer))
+                    .set("direction", i32::from(entry.direction))
+                    .set("amount_minor", entry.amount.minor)
+                    .set("currency", entry.amount.currency.code())
+                    .set("counterparty_account", counterparty)
+                    .set("counterparty_country", text(&entry.counterparty_country))
+                    .set("type", i32::from(entry.kind))
+                    .set("channel", i32::from(entry.channel)),
+            );
+        }
+        Ok(cas)
+    }
+
+    /// Sends conditional writes.
+    pub(crate) async fn write(&self, writes: Vec<Cas>) -> Result<Vec<Outcome>, Error> {
+        self.store.cas_many(writes).await.doing("write transactions")
+    }
+
+    /// The summaries of months, as they stand.
+    pub(crate) async fn summaries(&self, tenant: &TenantId, months: &[Month]) -> Result<Vec<Summary>, Error> {
+        let gets = months
+            .iter()
+            .map(|month| Get::statics(&TRANSACTIONS, partition(tenant, month)).latest())
+            .collect();
+        let rows = self.store.get_many(gets).await.doing("read transaction counts")?;
+        rows.iter().map(|row| summary(row.as_ref())).collect()
+    }
+
+    /// Marks the hours of months as told, where nothing was added since `version`.
+    pub(crate) async fn told(&self, tenant: &TenantId, months: &[(Month, i64)]) -> Result<(), Error> {
+        let writes = months.iter().map(|(month, version)| {
+            Cas::new(&TRANSACTIONS, partition(tenant, month))
+                .if_static("version", *version)
+                .with(upsert_statics().set("pending", None::<Vec<u8>>))
+        });
+        // A conflict or an unknown outcome leaves the hours to whoever wrote since, or to the relay.
+        self.store.cas_many(writes.collect()).await.doing("mark transactions as told")?;
+        Ok(())
+    }
+
+    /// Entries of a month in the order of its rows (latest first), or the other way round.
+    pub(crate) async fn scan(
+        &self,
+        tenant: &TenantId,
+        month: &Month,
+        range: Range,
+        after: Option<(Timestamp, &str)>,
+        oldest_first: bool,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, bool), Error> {
+        let mut scan = Scan::new(&TRANSACTIONS, partition(tenant, month), limit).range(range);
+        if let Some((at, id)) = after {
+            scan = scan.after((at, id));
+        }
+        if oldest_first {
+            scan = scan.reverse();
+        }
+        let page = self.store.scan(scan).await.doing("read transactions")?;
+        let entries = page.rows.iter().map(|row| self.entry(tenant, row)).collect::<Result<_, _>>()?;
+        Ok((entries, page.more))
+    }
+
+    /// The entry with this id, wherever it lives.
+    pub(crate) async fn find(&self, tenant: &TenantId, id: &TransactionId) -> Result<Option<Entry>, Error> {
+        const DOING: &str = "read transaction";
+        let get = Get::row(&TRANSACTION_IDS, (tenant.as_str(), id.as_str()), ());
+        let Some(row) = self.store.get(get).await.doing(DOING)? else { return Ok(None) };
+        let booked_at = row.timestamp("booked_at").doing(DOING)?;
+        let account = AccountId::new(row.text("account_id").doing(DOING)?)
+            .map_err(|_| Error::Corrupt { table: TRANSACTION_IDS.name, column: "account_id" })?;
+        let month = Month { account, bucket: booked_at.month() };
+        let get = Get::row(&TRANSACTIONS, partition(tenant, &month), (booked_at, id.as_str()));
+        // A claimed id without a row belongs to an attempt that is not finished: the entry is not there yet.
+        let row = self.store.get(get).await.doing(DOING)?;
+        row.map(|row| self.entry(tenant, &row)).transpose()
+    }
+
+    fn entry(&self, tenant: &TenantId, row: &Row) -> Result<Entry, Error> {
+        const DOING: &str = "read transaction";
+        let corrupt = |column| Error::Corrupt { table: TRANSACTIONS.name, column };
+        let text = |column| Ok::<_, Error>(row.text_opt(column).doing(DOING)?.unwrap_or_default().to_owned());
+        let account =
+            AccountId::new(row.text("account_id").doing(DOING)?).map_err(|_| corrupt("account_id"))?;
+        let id = TransactionId::new(row.text("transaction_id").doing(DOING)?)
+            .map_err(|_| corrupt("transaction_id"))?;
+        let counterparty = match row.blob_opt("counterparty_account").doing(DOING)? {
+            None => String::new(),
+            Some(sealed) => {
+                let key = format!("{tenant}/{account}/{id}");
+                let place = Place { table: TRANSACTIONS.name, key: &key, column: "counterparty_account" };
+                let plain = self.cipher.open(place, sealed).map_err(|_| corrupt("counterparty_account"))?;
+                String::from_utf8(plain).map_err(|_| corrupt("counterparty_account"))?
+            }
+        };
+        let currency = row.text("currency").doing(DOING)?;
+        Ok(Entry {
+            id,
+            account,
+            transfer: text("transfer_id")?,
+            direction: Direction::try_from(row.int("direction").doing(DOING)?)
+                .map_err(|_| corrupt("direction"))?,
+            amount: Money {
+                minor: row.bigint("amount_minor").doing(DOING)?,
+                currency: Currency::new(currency).ok_or_else(|| corrupt("currency"))?,
+            },
+            booked_at: row.timestamp("booked_at").doing(DOING)?,
+            counterparty_account: counterparty,
+            counterparty_country: text("counterparty_country")?,
+            kind: TransactionType::try_from(row.int("type").doing(DOING)?).map_err(|_| corrupt("type"))?,
+            channel: Channel::try_from(row.int("channel").doing(DOING)?).map_err(|_| corrupt("channel"))?,
+        })
+    }
+}
+
+fn partition(tenant: &TenantId, month: &Month) -> (String, String, i32) {
+    (tenant.as_str().to_owned(), month.account.as_str().to_owned(), month.bucket)
+}
+
+fn summary(row: Option<&Row>) -> Result<Summary, Error> {
+    const DOING: &str = "read transaction counts";
+    let corrupt = |column| Error::Corrupt { table: TRANSACTIONS.name, column };
+    let Some(row) = row else { return Ok(Summary::default()) };
+    let hours = |column: &'static str| match row.blob_opt(column).doing(DOING)? {
+        None => Ok(Hours::default()),
+        Some(bytes) => Hours::decode(bytes).ok_or_else(|| corrupt(column)),
+    };
+    Ok(Summary {
+        version: row.bigint_opt("version").doing(DOING)?,
+        hours: hours("hours")?,
+        pending: hours("pending")?,
+        client: row
+            .text_opt("client_id")
+            .doing(DOING)?
+            .map(|id| ClientId::new(id).map_err(|_| corrupt("client_id")))
+            .transpose()?,
+    })
+}

@@ -1,0 +1,89 @@
+//! The gRPC services: from the contract's messages to what the service does, and back; nothing else.
+
+mod accounts;
+mod clients;
+mod transactions;
+
+pub(crate) use accounts::AccountsRpc;
+pub(crate) use clients::ClientsRpc;
+pub(crate) use transactions::TransactionsRpc;
+
+use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, TenantId};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+/// The caller's tenant: the only one whose data a handler ever touches.
+fn tenant<T>(request: &Request<T>) -> Result<TenantId, Status> {
+    Ok(authn::caller(request)?.tenant.clone())
+}
+
+fn client_id(text: &str) -> Result<ClientId, Error> {
+    ClientId::new(text)
+        .map_err(|error| Error::invalid(Detail::expected("clientId", error.expected, error.pattern)))
+}
+
+fn account_id(text: &str) -> Result<AccountId, Error> {
+    AccountId::new(text)
+        .map_err(|error| Error::invalid(Detail::expected("accountId", error.expected, error.pattern)))
+}
+
+/// The strong ETag of a version (RFC 9110).
+fn etag(version: i64) -> String {
+    format!("\"v{version}\"")
+}
+
+/// A response that carries its version as ETag.
+fn versioned<T>(message: T, version: i64) -> Response<T> {
+    let mut response = Response::new(message);
+    if let Ok(value) = etag(version).parse() {
+        response.metadata_mut().insert("etag", value);
+    }
+    response
+}
+
+/// What `If-Match` allows: any version, or the ones it lists.
+#[derive(Clone, Debug)]
+pub(crate) struct IfMatch(Option<String>);
+
+impl IfMatch {
+    fn read(metadata: &MetadataMap) -> Result<Self, Error> {
+        let Some(value) = metadata.get("if-match") else { return Ok(Self(None)) };
+        let value =
+            value.to_str().map_err(|_| Error::invalid(Detail::new("If-Match", "is not an entity tag")))?;
+        Ok(Self((value.trim() != "*").then(|| value.to_owned())))
+    }
+
+    /// `PRECONDITION_FAILED` where the version is another one.
+    pub(crate) fn check(&self, version: i64) -> Result<(), Error> {
+        match &self.0 {
+            Some(tags) if !tags.split(',').any(|tag| tag.trim() == etag(version)) => Err(Error::new(
+                ErrorCode::PreconditionFailed,
+            )
+            .detail(Detail::expected("If-Match", "does not match the version there is", etag(version)))),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_lists_versions_or_allows_all() {
+        let check = |value: Option<&str>, version| {
+            let mut metadata = MetadataMap::new();
+            if let Some(value) = value {
+                metadata.insert("if-match", value.parse().unwrap());
+            }
+            IfMatch::read(&metadata).unwrap().check(version).is_ok()
+        };
+        assert!(
+            check(None, 1)
+                && check(Some("*"), 1)
+                && check(Some("\"v1\""), 1)
+                && check(Some("\"v3\", \"v1\""), 1)
+        );
+        assert!(!check(Some("\"v2\""), 1) && !check(Some("v1"), 1) && !check(Some(""), 1));
+    }
+}

@@ -1,0 +1,80 @@
+//! The tables of this service. Rows of the first five are written conditionally only, so that versions and counts are exact.
+
+use store::{Table, asc, bigint, blob, boolean, desc, int, text, timestamp};
+
+/// One row a client. A deleted client stays as a tombstone: its id answers "gone" differently from "never there".
+pub(crate) static CLIENTS: Table = Table::new("clients", &[text("tenant"), text("client_id")]).values(&[
+    bigint("version"),
+    bigint("ordinal"),
+    boolean("pending"),
+    boolean("deleted"),
+    blob("name"),
+    blob("address"),
+    int("type"),
+    int("status"),
+    text("residence_country"),
+    text("nationality"),
+    text("incorporation_country"),
+    text("industry"),
+    int("ownership_layers"),
+    text("onboarded_on"),
+    text("reviewed_on"),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+]);
+
+/// One row an account.
+pub(crate) static ACCOUNTS: Table = Table::new("accounts", &[text("tenant"), text("account_id")]).values(&[
+    bigint("version"),
+    boolean("pending"),
+    boolean("deleted"),
+    text("client_id"),
+    text("currency"),
+    int("type"),
+    int("status"),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+]);
+
+/// The accounts of a client. `closed` stops new ones while the client is being deleted; `count` is exact.
+pub(crate) static ACCOUNTS_BY_CLIENT: Table =
+    Table::new("accounts_by_client", &[text("tenant"), text("client_id")])
+        .clustering(&[asc(text("account_id"))])
+        .statics(&[int("count"), boolean("closed")])
+        .values(&[boolean("listed")]);
+
+/// The months in which an account has entries. `used` and `closed` exclude each other: an account with entries is not deleted.
+pub(crate) static TRANSACTION_BUCKETS: Table =
+    Table::new("transaction_buckets", &[text("tenant"), text("account_id")])
+        .clustering(&[desc(int("bucket"))])
+        .statics(&[boolean("used"), boolean("closed")])
+        .values(&[boolean("present")]);
+
+/// The entries of one account in one month. `hours` counts them by UTC hour and changes with them, so totals and offsets are
+/// exact; `pending` holds the hours that no event has told of yet.
+pub(crate) static TRANSACTIONS: Table =
+    Table::new("transactions", &[text("tenant"), text("account_id"), int("bucket")])
+        .clustering(&[desc(timestamp("booked_at")), desc(text("transaction_id"))])
+        .statics(&[bigint("version"), blob("hours"), blob("pending"), text("client_id")])
+        .values(&[
+            text("transfer_id"),
+            int("direction"),
+            bigint("amount_minor"),
+            text("currency"),
+            blob("counterparty_account"),
+            text("counterparty_country"),
+            int("type"),
+            int("channel"),
+        ]);
+
+/// Where an entry lives, by id: look-up, and deduplication whatever its timestamp.
+pub(crate) static TRANSACTION_IDS: Table =
+    Table::new("transaction_ids", &[text("tenant"), text("transaction_id")]).values(&[
+        text("account_id"),
+        timestamp("booked_at"),
+        blob("content"),
+    ]);
+
+/// All tables of this service.
+pub static ALL: &[&Table] =
+    &[&CLIENTS, &ACCOUNTS, &ACCOUNTS_BY_CLIENT, &TRANSACTION_BUCKETS, &TRANSACTIONS, &TRANSACTION_IDS];

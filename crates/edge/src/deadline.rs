@@ -1,0 +1,91 @@
+//! How long a request may take: the least of what its method allows and what its caller asks.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use riskmesh_core::{Detail, Error, Result};
+use std::time::Duration;
+
+/// gRPC's header: up to eight digits and a unit, `H`, `M`, `S`, `m`, `u` or `n`.
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(mesh::deadline::GRPC_TIMEOUT);
+/// REST's header: seconds (`2`, `0.5`), or with a unit (`500ms`, `2s`, `1m`).
+pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
+
+/// The time that a request has: at most `allowed`, less where its caller asks for less. `INVALID_INPUT` for headers that are none.
+pub(crate) fn of(headers: &HeaderMap, allowed: Duration) -> Result<Duration> {
+    let asked = [
+        asked(headers, &GRPC_TIMEOUT, mesh::deadline::parse, "^[0-9]{1,8}[HMSmun]$")?,
+        asked(headers, &REQUEST_TIMEOUT, plain, "^[0-9]+(\\.[0-9]+)?(ms|s|m)?$")?,
+    ];
+    Ok(asked.into_iter().flatten().fold(allowed, Duration::min))
+}
+
+/// What a header asks for, where it is there.
+fn asked(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    parse: fn(&str) -> Option<Duration>,
+    expected: &'static str,
+) -> Result<Option<Duration>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let time = value.to_str().ok().and_then(parse).ok_or_else(|| {
+        Error::invalid(Detail::expected(name.to_string(), "must be a time", expected))
+            .message(format!("The header {name} must be a time"))
+    })?;
+    Ok(Some(time))
+}
+
+/// The time left, as gRPC's header.
+pub(crate) fn header(left: Duration) -> HeaderValue {
+    // Digits and a letter are always a header.
+    HeaderValue::from_str(&mesh::deadline::format(left)).unwrap_or(HeaderValue::from_static("0m"))
+}
+
+fn plain(text: &str) -> Option<Duration> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
+    let (number, factor) = units
+        .into_iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
+        .unwrap_or((text, 1.0));
+    let digits = number.len() <= 12 && number.starts_with(|c: char| c.is_ascii_digit());
+    let plain = digits && number.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    let seconds = plain.then(|| number.parse::<f64>().ok())?? * factor;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn seconds_and_units_are_read() {
+        for (text, millis) in [("2", 2000), ("0.5", 500), ("500ms", 500), ("2s", 2000), ("1m", 60_000)] {
+            assert_eq!(plain(text).unwrap().as_millis(), millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_an_error() {
+        for text in ["", "s", "-1", "1e9", "inf", "NaN", ".5", "1 s", "1h", "9999999999999999"] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_caller_may_ask_for_less_and_not_for_more() {
+        let allowed = Duration::from_secs(15);
+        let asked = |name: HeaderName, value: &'static str| {
+            of(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))]), allowed)
+        };
+        assert_eq!(asked(GRPC_TIMEOUT, "1S").unwrap(), Duration::from_secs(1));
+        assert_eq!(asked(REQUEST_TIMEOUT, "60").unwrap(), allowed);
+        assert_eq!(asked(REQUEST_TIMEOUT, "soon").unwrap_err().details[0].field, "x-request-timeout");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>()) {
+            let _ = plain(&text);
+        }
+    }
+}

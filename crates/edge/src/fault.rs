@@ -1,0 +1,307 @@
+//! How a request that failed is answered: one path and one shape for every error, wherever it was found.
+//!
+//! REST gets `{"errorCode","message","status","timestamp","traceId","details","hint"}`, or the same as RFC 9457 for those who accept
+//! `application/problem+json`; gRPC gets a `google.rpc.Status`, trailers only. Causes go to the log, never to the caller.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use riskmesh_core::{Detail, Error, ErrorCode, Timestamp};
+use serde::Serialize;
+use std::time::Duration;
+use tonic::Status;
+use tonic::body::Body;
+use tonic_types::StatusExt as _;
+
+/// A request that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What went wrong.
+    pub(crate) error: Box<Error>,
+    /// The methods that the path takes, for 405.
+    pub(crate) allow: Option<HeaderValue>,
+    /// The permission that was missing, for 403.
+    pub(crate) scope: Option<&'static str>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error: Box::new(error), allow: None, scope: None }
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Error::new(code).into()
+    }
+}
+
+impl Failure {
+    /// `METHOD_NOT_ALLOWED` with the methods there are.
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        let allow = HeaderValue::from_str(allow).ok();
+        Self { allow, ..Self::from(ErrorCode::MethodNotAllowed) }
+    }
+}
+
+/// What an answer needs to know of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// When the error happened.
+    pub(crate) at: Timestamp,
+    /// The trace to report.
+    pub(crate) trace_id: telemetry::trace::TraceId,
+    /// The request's headers.
+    pub(crate) headers: &'a HeaderMap,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestBody<'a> {
+    error_code: &'static str,
+    message: &'a str,
+    status: u16,
+    timestamp: String,
+    trace_id: String,
+    details: Vec<DetailBody<'a>>,
+    hint: &'a str,
+}
+
+/// RFC 9457, with our members beside its own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    error_code: &'static str,
+    timestamp: String,
+    trace_id: String,
+    details: Vec<DetailBody<'a>>,
+    hint: &'a str,
+}
+
+#[derive(Serialize)]
+struct DetailBody<'a> {
+    field: &'a str,
+    issue: &'a str,
+    expected: &'a str,
+}
+
+impl<'a> From<&'a Detail> for DetailBody<'a> {
+    fn from(detail: &'a Detail) -> Self {
+        Self { field: &detail.field, issue: &detail.issue, expected: &detail.expected }
+    }
+}
+
+/// The answer over REST.
+pub(crate) fn rest(failure: &Failure, asked: &Asked<'_>) -> Response<Bytes> {
+    log(&failure.error);
+    let error = &failure.error;
+    let status = error.code.http();
+    let details = error.details.iter().map(DetailBody::from).collect();
+    // Whole seconds, as the contract has it; the log has the milliseconds.
+    let timestamp = Timestamp(asked.at.seconds() * 1000).to_string();
+    let trace_id = asked.trace_id.to_string();
+    let (message, hint) = (&*error.message, &*error.hint);
+    let error_code = error.code.name();
+    let (content_type, body) = if prefers_problem(asked.headers) {
+        let problem = Problem {
+            r#type: format!("urn:riskmesh:error:{error_code}"),
+            title: error.code.message(),
+            status,
+            detail: message,
+            error_code,
+            timestamp,
+            trace_id,
+            details,
+            hint,
+        };
+        ("application/problem+json", serde_json::to_vec(&problem))
+    } else {
+        let body = RestBody { error_code, message, status, timestamp, trace_id, details, hint };
+        ("application/json", serde_json::to_vec(&body))
+    };
+    // Structs of strings and numbers always serialise.
+    let mut response = Response::new(Bytes::from(body.unwrap_or_default()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(allow) = &failure.allow {
+        headers.insert(header::ALLOW, allow.clone());
+    }
+    if let Some(challenge) = challenge(failure) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(wait) = retry_after(error) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+    }
+    response
+}
+
+/// The answer over gRPC: a status in the head and no body.
+pub(crate) fn grpc(failure: &Failure, request_id: &str) -> Response<Body> {
+    log(&failure.error);
+    let status = Status::from(&*failure.error);
+    let mut details = status.get_error_details();
+    details.set_request_info(request_id, "");
+    let mut response: Response<Body> =
+        Status::with_error_details(status.code(), status.message(), details).into_http();
+    if let Some(wait) = retry_after(&failure.error) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+    }
+    response
+}
+
+/// Whole seconds, rounded up, at least one: who waits so long has waited long enough.
+pub(crate) fn seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+fn log(error: &Error) {
+    if error.code == ErrorCode::Internal {
+        tracing::error!(code = error.code.name(), cause = error.cause(), "request failed");
+    } else {
+        tracing::debug!(code = error.code.name(), cause = error.cause(), "request refused");
+    }
+}
+
+/// `WWW-Authenticate` for 401 and for a missing permission (RFC 6750, section 3).
+fn challenge(failure: &Failure) -> Option<HeaderValue> {
+    let code = failure.error.code;
+    let invalid = |description: &str| {
+        format!("Bearer realm=\"riskmesh\", error=\"invalid_token\", error_description=\"{description}\"")
+    };
+    let text = match (code, failure.scope) {
+        (ErrorCode::TokenMissing, _) => "Bearer realm=\"riskmesh\"".to_owned(),
+        (ErrorCode::PermissionDenied, Some(scope)) => {
+            format!("Bearer realm=\"riskmesh\", error=\"insufficient_scope\", scope=\"{scope}\"")
+        }
+        _ if code.http() == 401 => invalid(code.message()),
+        _ => return None,
+    };
+    HeaderValue::from_str(&text).ok()
+}
+
+fn retry_after(error: &Error) -> Option<Duration> {
+    let always = matches!(error.code, ErrorCode::RateLimited | ErrorCode::ServiceUnavailable);
+    error.retry_after.or(always.then_some(Duration::from_secs(1)))
+}
+
+/// Whether `Accept` names `application/problem+json`, and likes plain JSON no better.
+fn prefers_problem(headers: &HeaderMap) -> bool {
+    let (mut problem, mut json) = (0, 0);
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';');
+            let essence = parts.next().unwrap_or_default().trim();
+            let quality = parts.find_map(|part| part.trim().strip_prefix("q="));
+            let quality = quality.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
+            let quality = (quality.clamp(0.0, 1.0) * 1000.0) as u32;
+            if essence.eq_ignore_ascii_case("application/problem+json") {
+                problem = problem.max(quality);
+            } else if essence.eq_ignore_ascii_case("application/json") {
+                json = json.max(quality);
+            }
+        }
+    }
+    problem > 0 && problem >= json
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn answer(failure: &Failure, accept: &str) -> (Response<Bytes>, serde_json::Value) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_str(accept).unwrap())]);
+        let trace = telemetry::TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            .unwrap();
+        let at = Timestamp::parse("2025-07-30T14:15:00.123Z").unwrap();
+        let response = rest(failure, &Asked { at, trace_id: trace.trace_id, headers: &headers });
+        let body = serde_json::from_slice(response.body()).unwrap();
+        (response, body)
+    }
+
+    #[test]
+    fn the_shape_is_the_contracts() {
+        let detail = Detail::expected("accountId", "must be 10 digits", "^[0-9]{10}$");
+        let (response, _) = answer(&Error::invalid(detail).into(), "*/*");
+        assert_eq!(response.status(), 400);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(
+            std::str::from_utf8(response.body()).unwrap(),
+            "{\"errorCode\":\"INVALID_INPUT\",\"message\":\"Account ID must be 10 digits\",\"status\":400,\
+             \"timestamp\":\"2025-07-30T14:15:00Z\",\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"details\":[{\
+             \"field\":\"accountId\",\"issue\":\"must be 10 digits\",\"expected\":\"^[0-9]{10}$\"}],\"hint\":\"Correct \
+             the fields named in details and send it again.\"}"
+        );
+    }
+
+    #[test]
+    fn problem_details_are_for_those_who_ask() {
+        let failure = Failure::from(ErrorCode::ClientNotFound);
+        for (accept, problem) in [
+            ("application/problem+json", true),
+            ("application/json, application/problem+json", true),
+            ("application/json, application/problem+json;q=0.5", false),
+            ("application/problem+json;q=0", false),
+            ("*/*", false),
+        ] {
+            let (response, body) = answer(&failure, accept);
+            assert_eq!(response.headers()["content-type"] == "application/problem+json", problem, "{accept}");
+            assert_eq!(body["errorCode"], "CLIENT_NOT_FOUND");
+            assert_eq!(body.get("type").is_some(), problem);
+        }
+        let (_, body) = answer(&failure, "application/problem+json");
+        assert_eq!(
+            (&body["type"], &body["title"], &body["status"]),
+            (&"urn:riskmesh:error:CLIENT_NOT_FOUND".into(), &"Client not found".into(), &404.into())
+        );
+    }
+
+    #[test]
+    fn every_401_carries_a_challenge_and_no_other_status_does() {
+        for code in ErrorCode::ALL {
+            let (response, _) = answer(&Failure::from(*code), "*/*");
+            let challenge =
+                response.headers().get(header::WWW_AUTHENTICATE).map(|value| value.to_str().unwrap());
+            assert_eq!(
+                challenge.is_some_and(|text| text.starts_with("Bearer ")),
+                code.http() == 401,
+                "{code}"
+            );
+        }
+        let denied = Failure { scope: Some("clients.write"), ..Failure::from(ErrorCode::PermissionDenied) };
+        let (response, _) = answer(&denied, "*/*");
+        let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("clients.write"));
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let limited = Error::new(ErrorCode::RateLimited).retry_after(Duration::from_millis(30_001));
+        assert_eq!(answer(&limited.into(), "*/*").0.headers()["retry-after"], "31");
+        assert_eq!(answer(&ErrorCode::ServiceUnavailable.into(), "*/*").0.headers()["retry-after"], "1");
+        assert!(!answer(&ErrorCode::Internal.into(), "*/*").0.headers().contains_key("retry-after"));
+    }
+
+    #[test]
+    fn causes_stay_with_us() {
+        let failure = Failure::from(Error::internal("doing").because("db-7.internal refused"));
+        let (response, _) = answer(&failure, "*/*");
+        assert!(!String::from_utf8_lossy(response.body()).contains("db-7"));
+        let status = Status::from_header_map(grpc(&failure, "r-1").headers()).unwrap();
+        assert!(!format!("{status:?}").contains("db-7"));
+    }
+
+    #[test]
+    fn a_grpc_status_names_the_request() {
+        let response = grpc(&ErrorCode::ClientNotFound.into(), "r-1");
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), tonic::Code::NotFound);
+        assert_eq!(status.get_details_request_info().unwrap().request_id, "r-1");
+        assert_eq!(status.get_details_error_info().unwrap().reason, "CLIENT_NOT_FOUND");
+    }
+}

@@ -1,0 +1,259 @@
+//! The life of a request, in its order: limits -> CORS -> prefix -> route -> authenticate -> rate limit -> may this caller call this
+//! method -> time -> call (REST through the transcoder, gRPC as it is) -> what the answer's headers say.
+//!
+//! Before it stands [`Exchange::open`] (request id, trace), after it [`Exchange::answer`] (headers of every answer, request log,
+//! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
+
+use crate::body::{Guarded, too_large};
+use crate::deadline;
+use crate::edge::Core;
+use crate::exchange::Exchange;
+use crate::fault::Failure;
+use crate::headers;
+use crate::portal::Page;
+use crate::routes::Route;
+use crate::translate;
+use api::method::RateLimit;
+use authn::Claims;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, header};
+use http_body::Body as _;
+use riskmesh_core::{Error, ErrorCode};
+use std::sync::Arc;
+use std::time::Duration;
+use telemetry::request_id;
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+use transcode::{Kind, Matched};
+
+/// The prefix under which everything is served a second time, for hosts that have the API beside other things.
+const PREFIX: &str = "/api";
+/// The five bytes in front of a gRPC message.
+const FRAME_HEADER: usize = 5;
+
+/// What a path leads to.
+enum Target {
+    /// A document of the edge's own.
+    Page(Arc<Page>),
+    /// A service that everybody may call over gRPC: reflection, health.
+    Public,
+    /// A method over gRPC.
+    Grpc(Arc<Route>),
+    /// A method over REST.
+    Rest(Arc<Route>, Matched),
+    /// OPTIONS on a path of REST: answered without a call.
+    Options(Response<Body>),
+}
+
+/// Answers one request.
+pub(crate) async fn run(
+    core: &Core,
+    exchange: &mut Exchange,
+    request: Request<Body>,
+) -> Result<Response<Body>, Failure> {
+    let (mut head, body) = request.into_parts();
+    check_head(core, &head)?;
+    if let Some(answer) = core.cors.preflight(&head) {
+        exchange.page = Some("preflight");
+        return Ok(answer);
+    }
+    exchange.prefix = strip_prefix(&mut head);
+    let (route, matched) = match find(core, exchange.grpc, &head)? {
+        Target::Page(page) => {
+            exchange.page = Some(page.name);
+            exchange.measure();
+            return page.answer(&head);
+        }
+        Target::Public => {
+            exchange.page = Some("public");
+            exchange.measure();
+            return Ok(core.public.call(Request::from_parts(head, body)).await);
+        }
+        Target::Options(answer) => {
+            exchange.page = Some("options");
+            return Ok(answer);
+        }
+        Target::Grpc(route) => (route, None),
+        Target::Rest(route, matched) => (route, Some(matched)),
+    };
+    exchange.bindings =
+        matched.iter().flat_map(Matched::bindings).map(|(_, value)| value.to_owned()).collect();
+    exchange.route = Some(Arc::clone(&route));
+    exchange.measure();
+
+    let caller = core.verifier.verify(authn::bearer(&head.headers)?)?;
+    exchange.caller = Some(Arc::clone(&caller));
+    limit_rate(core, exchange, &route, &caller).await?;
+    core.policy
+        .allows(&caller, route.method)
+        .map_err(|error| Failure { scope: Some(route.method.permission), ..error.into() })?;
+
+    let time = deadline::of(&head.headers, route.timeout)?;
+    // Before the call is made: a caller who allows no time gets none of ours.
+    let deadline =
+        Instant::now() + Some(time).filter(|time| !time.is_zero()).ok_or(ErrorCode::DeadlineExceeded)?;
+    let size = body.size_hint().lower();
+    if let Some(limit) = route.body_limit.filter(|limit| size > (*limit + FRAME_HEADER) as u64) {
+        return Err(too_large(limit).into());
+    }
+    annotate(&mut head, exchange, &route, time);
+    let answer = match matched {
+        Some(matched) => timeout_at(deadline, call_rest(core, exchange, &route, matched, head, body)).await,
+        None => timeout_at(deadline, call_grpc(core, &route, head, body)).await,
+    };
+    answer.map_err(|_| ErrorCode::DeadlineExceeded)?
+}
+
+/// Refuses a head that is larger than it need be; its path counts too.
+fn check_head(core: &Core, head: &Parts) -> Result<(), Failure> {
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let size = |(name, value): (&HeaderName, &header::HeaderValue)| name.as_str().len() + value.len();
+    let bytes = path + head.headers.iter().map(size).sum::<usize>();
+    if head.headers.len() > core.config.header_count || bytes > core.config.header_bytes {
+        return Err(ErrorCode::HeadersTooLarge.into());
+    }
+    Ok(())
+}
+
+/// Takes `/api` off the path and says whether it was there.
+fn strip_prefix(head: &mut Parts) -> &'static str {
+    let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let Some(rest) = path.strip_prefix(PREFIX).filter(|rest| rest.starts_with('/')) else { return "" };
+    let Ok(rest) = rest.parse::<PathAndQuery>() else { return "" };
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    parts.path_and_query = Some(rest);
+    // What was a URI is one with a shorter path too.
+    head.uri = Uri::from_parts(parts).unwrap_or_default();
+    PREFIX
+}
+
+fn find(core: &Core, grpc: bool, head: &Parts) -> Result<Target, Failure> {
+    let path = head.uri.path();
+    if grpc {
+        if core.public.has(path) {
+            return Ok(Target::Public);
+        }
+        let route = core.routes.grpc(path).ok_or(ErrorCode::NotImplemented)?;
+        return Ok(Target::Grpc(Arc::clone(route)));
+    }
+    if let Some(page) = core.portal.page(path) {
+        return Ok(Target::Page(page));
+    }
+    match core.transcoder.route(&head.method, path) {
+        Ok(matched) => {
+            let route = core.routes.rest(matched.grpc_path(), matched.template());
+            // The transcoder and the table are made from the same descriptors.
+            let route = route.ok_or(ErrorCode::RouteNotFound)?;
+            Ok(Target::Rest(Arc::clone(route), matched))
+        }
+        Err(error) if head.method == Method::OPTIONS && error.kind == Kind::MethodNotAllowed => {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = http::StatusCode::NO_CONTENT;
+            let allow = Failure::method_not_allowed(&error.allow.join(", ")).allow;
+            answer.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+            Ok(Target::Options(answer))
+        }
+        Err(error) => Err(translate::failure(&error, None)),
+    }
+}
+
+/// Counts the request against its API client's quota, or, where no API client is named, against its user's.
+async fn limit_rate(
+    core: &Core,
+    exchange: &mut Exchange,
+    route: &Route,
+    caller: &Claims,
+) -> Result<(), Failure> {
+    if route.method.rate_limit == RateLimit::Exempt {
+        return Ok(());
+    }
+    let who = caller.client_id.as_deref().map_or(("user", &*caller.sub), |client| ("client", client));
+    let key = format!("{}/{}/{}", caller.tenant.as_str(), who.0, who.1);
+    exchange.quota = core.limiter.check(&key).await;
+    match exchange.quota {
+        Some(decision) if !decision.allowed => {
+            let wait = decision.reset;
+            Err(Error::new(ErrorCode::RateLimited).retry_after(wait).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes into the head what the call behind needs: ids, trace, time.
+fn annotate(head: &mut Parts, exchange: &Exchange, route: &Arc<Route>, time: Duration) {
+    if let Some(token) = head.headers.get_mut(header::AUTHORIZATION) {
+        // Whatever prints these headers leaves it out.
+        token.set_sensitive(true);
+    }
+    head.headers.insert(request_id::HEADER, exchange.request_id.to_header());
+    exchange.trace.inject(&mut head.headers);
+    head.headers.insert(deadline::GRPC_TIMEOUT, deadline::header(time));
+    head.extensions.insert(Arc::clone(route));
+    head.extensions.insert(exchange.trace.clone());
+}
+
+/// The headers that go on to services; nothing else that a caller sends does.
+pub(crate) fn is_forwarded(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization"
+            | "traceparent"
+            | "tracestate"
+            | request_id::HEADER
+            | "grpc-timeout"
+            | "idempotency-key"
+            | "if-match"
+            | "prefer"
+    )
+}
+
+/// gRPC's own, which go on with a call that is gRPC already.
+fn is_grpc_own(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "content-type" | "te" | "grpc-encoding" | "grpc-accept-encoding" | "user-agent")
+}
+
+async fn call_rest(
+    core: &Core,
+    exchange: &Exchange,
+    route: &Arc<Route>,
+    matched: Matched,
+    mut head: Parts,
+    body: Body,
+) -> Result<Response<Body>, Failure> {
+    let path = head.uri.path().to_owned();
+    let reads = head.method == Method::GET || head.method == Method::HEAD;
+    let if_none_match = head.headers.get(header::IF_NONE_MATCH).filter(|_| reads).cloned();
+    if head.method == Method::HEAD {
+        // Answered as GET, so that its headers are GET's; the body is taken off at the end.
+        head.method = Method::GET;
+    }
+    let body = Guarded::new(body, route.body_limit, Some(core.config.body_timeout));
+    let answer = core.transcoder.call_matched(matched, Request::from_parts(head, body)).await;
+    if !answer.status().is_success() {
+        return Ok(answer.map(Body::new));
+    }
+    let asked =
+        headers::Asked { route, prefix: exchange.prefix, path: &path, if_none_match: if_none_match.as_ref() };
+    Ok(headers::success(answer, &asked).await)
+}
+
+async fn call_grpc(core: &Core, route: &Route, head: Parts, body: Body) -> Result<Response<Body>, Failure> {
+    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    for (name, value) in head.headers.iter().filter(|(name, _)| is_forwarded(name) || is_grpc_own(name)) {
+        headers.append(name.clone(), value.clone());
+    }
+    // A stream's messages come when they come; a single message is here soon or never.
+    let time = route.body_limit.map(|_| core.config.body_timeout);
+    let body = Guarded::new(body, route.body_limit.map(|limit| limit + FRAME_HEADER), time);
+    let mut request = Request::new(Body::new(body));
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.uri_mut() = Uri::from(PathAndQuery::from_static(route.method.path));
+    *request.headers_mut() = headers;
+    *request.extensions_mut() = head.extensions;
+    let answer = core.upstream.clone().oneshot(request).await;
+    answer.map_err(|error| translate::of_status(&Status::from_error(error), None).into())
+}

@@ -1,0 +1,172 @@
+//! What the transcoder says went wrong, in the contract's words.
+
+use crate::fault::{self, Asked, Failure};
+use crate::routes::Route;
+use bytes::Bytes;
+use http::Response;
+use riskmesh_core::{Clock, Detail, Error, ErrorCode, error::DOMAIN};
+use std::sync::Arc;
+use telemetry::TraceContext;
+use tonic::Status;
+use tonic_types::StatusExt as _;
+use transcode::{ErrorContext, ErrorRenderer, Kind};
+
+/// Renders the transcoder's errors as the edge renders its own.
+pub(crate) struct Renderer {
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl ErrorRenderer for Renderer {
+    fn render(&self, context: &ErrorContext<'_>, error: &transcode::Error) -> Response<Bytes> {
+        let body_field = context.extensions.get::<Arc<Route>>().and_then(|route| route.body_field.as_deref());
+        let trace =
+            context.extensions.get::<TraceContext>().cloned().unwrap_or_else(|| TraceContext::root(false));
+        let asked = Asked { at: self.clock.now(), trace_id: trace.trace_id, headers: context.headers };
+        fault::rest(&failure(error, body_field), &asked)
+    }
+}
+
+/// The failure that an error of the transcoder is. `body_field` is the request's field that is the HTTP body: callers know the
+/// body's fields, not its name.
+pub(crate) fn failure(error: &transcode::Error, body_field: Option<&str>) -> Failure {
+    match error.kind {
+        Kind::NotFound => ErrorCode::RouteNotFound.into(),
+        Kind::MethodNotAllowed => Failure::method_not_allowed(&error.allow.join(", ")),
+        Kind::Path | Kind::Query | Kind::Body => invalid(error, body_field).into(),
+        Kind::BodyTooLarge => Error::new(ErrorCode::PayloadTooLarge).message(sentence(&error.message)).into(),
+        Kind::UnsupportedMediaType => {
+            Error::new(ErrorCode::UnsupportedMediaType).message(sentence(&error.message)).into()
+        }
+        Kind::NotAcceptable => ErrorCode::NotAcceptable.into(),
+        Kind::BodyRead => body_read(error).into(),
+        Kind::Upstream => {
+            let status = Status::with_details(error.code, error.message.clone(), error.details.clone());
+            of_status(&status, body_field).into()
+        }
+        Kind::Transport => {
+            let because = error.source.as_ref().map_or_else(String::new, ToString::to_string);
+            Error::new(ErrorCode::from_grpc(error.code)).because(because).into()
+        }
+        Kind::BadResponse => {
+            let because = error.source.as_ref().map_or_else(|| error.message.clone(), ToString::to_string);
+            Error::new(ErrorCode::Internal).because(because).into()
+        }
+    }
+}
+
+/// The error that a service's status is, its fields relative to the HTTP body. What somebody else's status says about a failure of
+/// ours (a host that did not answer, a library's internals) is for the log.
+pub(crate) fn of_status(status: &Status, body_field: Option<&str>) -> Error {
+    let ours = status.get_details_error_info().is_some_and(|info| info.domain == DOMAIN);
+    let mut error = Error::from_status(status);
+    if !ours && error.code.http() >= 500 {
+        error = Error::new(error.code).because(status.message().to_owned());
+    }
+    if let Some(body) = body_field {
+        for detail in &mut error.details {
+            relative(detail, body);
+        }
+    }
+    error
+}
+
+/// `client.name` in the request is `name` in a body that is the client; the whole client is `body`.
+fn relative(detail: &mut Detail, body: &str) {
+    let Some(rest) = detail.field.strip_prefix(body) else { return };
+    let rest = match rest.strip_prefix('.') {
+        Some(inside) => inside.to_owned(),
+        None if rest.is_empty() => "body".to_owned(),
+        None if rest.starts_with('[') => rest.to_owned(),
+        None => return,
+    };
+    detail.field = rest.into();
+}
+
+/// Input that is not what its field takes, with the place in the body where there is one.
+fn invalid(error: &transcode::Error, body_field: Option<&str>) -> Error {
+    let place = error.location.map(|at| format!("line {}, column {}", at.line, at.column));
+    let mut details: Vec<Detail> = error
+        .violations
+        .iter()
+        .map(|violation| {
+            let issue = match &place {
+                Some(place) => format!("{} ({place})", violation.description),
+                None => violation.description.clone(),
+            };
+            let expected = violation.expected.clone().unwrap_or_default();
+            let mut detail = Detail::expected(violation.field.clone(), issue, expected);
+            if error.kind == Kind::Path
+                && let Some(body) = body_field
+            {
+                relative(&mut detail, body);
+            }
+            if detail.field.is_empty() {
+                detail.field = "body".into();
+            }
+            detail
+        })
+        .collect();
+    if let (true, Some(place)) = (details.is_empty(), place) {
+        details.push(Detail::expected("body", format!("{} ({place})", error.message), "JSON"));
+    }
+    let mut answer = Error::new(ErrorCode::InvalidInput).message(sentence(&error.message));
+    answer.details = details;
+    answer
+}
+
+/// A body that did not arrive whole: the edge's own guard says why, anything else is the caller's connection.
+fn body_read(error: &transcode::Error) -> Error {
+    let source = error.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static));
+    match source.and_then(find_status) {
+        Some(status) if status.get_details_error_info().is_some() => Error::from_status(status),
+        _ => Error::new(ErrorCode::InvalidInput).message("The request body could not be read to its end"),
+    }
+}
+
+fn find_status<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Status> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(status) = error.downcast_ref::<Status>() {
+            return Some(status);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The text as a sentence begins.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn fields_are_told_relative_to_the_body() {
+        for (field, shown) in [
+            ("client.clientId", "clientId"),
+            ("client", "body"),
+            ("client[2].name", "[2].name"),
+            ("clientId", "clientId"),
+            ("limit", "limit"),
+        ] {
+            let mut detail = Detail::new(field, "is wrong");
+            relative(&mut detail, "client");
+            assert_eq!(detail.field, shown);
+        }
+    }
+
+    #[test]
+    fn a_status_of_ours_keeps_its_words_and_a_foreign_failure_loses_them() {
+        let ours =
+            Status::from(&Error::new(ErrorCode::ServiceUnavailable).message("Scores are being rebuilt"));
+        assert_eq!(of_status(&ours, None).message, "Scores are being rebuilt");
+        let foreign = of_status(&Status::unavailable("tcp connect error: 10.1.2.3:50051"), None);
+        assert_eq!(foreign.message, ErrorCode::ServiceUnavailable.message());
+        assert!(foreign.cause().contains("10.1.2.3"));
+    }
+}

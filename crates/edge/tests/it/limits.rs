@@ -1,0 +1,147 @@
+//! Bounds on what a caller sends, how often, and how long it may take.
+
+use crate::services::SLOW;
+use crate::world::{World, empty, full};
+use authn::Role;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{Method, Request};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use std::convert::Infallible;
+use std::time::Duration;
+
+async fn statuses(world: &World, client: &str, count: usize) -> Vec<u16> {
+    let token = world.token(Role::Admin, client);
+    let mut statuses = Vec::new();
+    for _ in 0..count {
+        let request = Request::get("/v1/clients/424242").header("authorization", format!("Bearer {token}"));
+        statuses.push(world.send(request.body(empty()).unwrap()).await.status.as_u16());
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_hundred_a_minute_and_no_more_wherever_the_minute_begins() {
+    let world = World::with(|config| config.rate_limit_per_minute = 100);
+    world.clock.advance(Duration::from_secs(50));
+    assert_eq!(statuses(&world, "a", 100).await, [200; 100]);
+    assert_eq!(statuses(&world, "a", 5).await, [429; 5]);
+    assert_eq!(statuses(&world, "b", 1).await, [200], "another client has its own quota");
+    world.clock.advance(Duration::from_millis(59_999));
+    assert_eq!(statuses(&world, "a", 1).await, [429]);
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(statuses(&world, "a", 101).await[..], [[200; 100].as_slice(), &[429]].concat());
+}
+
+#[tokio::test]
+async fn quota_is_told_on_every_answer_and_how_long_to_wait_on_a_refusal() {
+    let world = World::with(|config| config.rate_limit_per_minute = 2);
+    let first = world.get("/v1/clients").await;
+    assert_eq!(first.header("ratelimit-policy"), "\"default\";q=2;w=60");
+    assert_eq!(first.header("ratelimit"), "\"default\";r=1;t=60");
+    world.clock.advance(Duration::from_millis(10_500));
+    assert_eq!(
+        world.get("/v1/clients?limit=0").await.header("ratelimit"),
+        "\"default\";r=0;t=50",
+        "errors too"
+    );
+    let refused = world.get("/v1/clients").await;
+    let error = refused.fails(429, "RATE_LIMITED");
+    assert_eq!(error["hint"], "Wait as long as Retry-After says.");
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit")), ("50", "\"default\";r=0;t=50"));
+    world.clock.advance(Duration::from_secs(50));
+    assert_eq!(world.get("/v1/clients").await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_without_a_valid_token_use_up_nobodys_quota() {
+    let world = World::with(|config| config.rate_limit_per_minute = 1);
+    for _ in 0..5 {
+        let forged = Request::get("/v1/clients").header("authorization", "Bearer x").body(empty()).unwrap();
+        let answer = world.send(forged).await;
+        assert_eq!((answer.status.as_u16(), answer.header("ratelimit")), (401, ""));
+    }
+    assert_eq!(world.get("/v1/clients").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_with_the_limit_and_a_batch_may_be_longer() {
+    let world = World::with(|config| {
+        config.body_bytes = 2048;
+        config.batch_body_bytes = 8192;
+    });
+    let padded = |length: usize| format!("{{\"clientId\":\"1\",\"name\":\"Ada\"{}}}", " ".repeat(length));
+    assert_eq!(world.json(Method::POST, "/v1/clients", &padded(1900)).await.status, 201);
+    let error = world.json(Method::POST, "/v1/clients", &padded(2100)).await.fails(413, "PAYLOAD_TOO_LARGE");
+    assert!(error["message"].as_str().unwrap().contains("2048"), "{error}");
+    let batch = |length: usize| format!("{{\"transactions\":[]{}}}", " ".repeat(length));
+    let path = "/v1/transactions:batchCreate";
+    world.json(Method::POST, path, &batch(8000)).await.fails(400, "INVALID_INPUT");
+    world.json(Method::POST, path, &batch(9000)).await.fails(413, "PAYLOAD_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_counted_as_it_comes() {
+    let world = World::with(|config| config.body_bytes = 2048);
+    let chunk = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b' '; 1000])));
+    let endless = StreamBody::new(futures::stream::repeat_with(chunk));
+    let request = world.request(Method::POST, "/v1/clients").header("content-type", "application/json");
+    world.send(request.body(endless).unwrap()).await.fails(413, "PAYLOAD_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_a_request_timeout() {
+    let world = World::with(|config| config.body_timeout = Duration::from_millis(20));
+    let begun =
+        futures::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{\"clientId\":")))]);
+    let stalled = StreamBody::new(begun.chain(futures::stream::pending()));
+    let request = world.request(Method::POST, "/v1/clients").header("content-type", "application/json");
+    world.send(request.body(stalled).unwrap()).await.fails(408, "REQUEST_TIMEOUT");
+}
+
+#[tokio::test]
+async fn a_body_is_not_read_before_its_sender_is_known() {
+    let world = World::new();
+    let never = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request =
+        Request::post("/v1/clients").header("content-type", "application/json").body(never).unwrap();
+    world.send(request).await.fails(401, "AUTH_TOKEN_MISSING");
+}
+
+#[tokio::test]
+async fn large_heads_are_refused() {
+    let world = World::new();
+    let large = world.request(Method::GET, "/v1/clients").header("x-padding", "x".repeat(40_000));
+    world.send(large.body(empty()).unwrap()).await.fails(431, "HEADERS_TOO_LARGE");
+    world.get(&format!("/v1/clients?cursor={}", "x".repeat(40_000))).await.fails(431, "HEADERS_TOO_LARGE");
+    let mut many = world.request(Method::GET, "/v1/clients");
+    for index in 0..200 {
+        many = many.header(format!("x-{index}"), "1");
+    }
+    world.send(many.body(empty()).unwrap()).await.fails(431, "HEADERS_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_method_that_takes_too_long_is_cut() {
+    let world = World::with(|config| config.request_timeout = Duration::from_millis(20));
+    world.get(&format!("/v1/clients/{SLOW}")).await.fails(504, "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
+async fn a_caller_may_ask_for_less_time() {
+    let world = World::new();
+    for (name, value) in [
+        ("x-request-timeout", "20ms"),
+        ("x-request-timeout", "0.02"),
+        ("grpc-timeout", "20m"),
+        ("x-request-timeout", "0"),
+    ] {
+        let request = world.request(Method::GET, &format!("/v1/clients/{SLOW}")).header(name, value);
+        world.send(request.body(empty()).unwrap()).await.fails(504, "DEADLINE_EXCEEDED");
+    }
+    let request =
+        world.request(Method::GET, "/v1/clients").header("x-request-timeout", "soon").body(full("")).unwrap();
+    let error = world.send(request).await.fails(400, "INVALID_INPUT");
+    assert_eq!(error["details"][0]["field"], "x-request-timeout");
+}

@@ -1,0 +1,193 @@
+//! An edge with all that it needs, and ways to ask it.
+
+use crate::services::Fakes;
+use authn::{Grant, Issuer, Keys, Role, Verifier};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use policy::Policy;
+use riskmesh_core::{ManualClock, TenantId, Timestamp};
+use riskmesh_edge::{Config, Deps, Edge, Public};
+use serde_json::Value;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use telemetry::{Format, Metrics, RequestLog};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+pub(crate) struct World {
+    pub(crate) edge: Edge,
+    pub(crate) fakes: Fakes,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) metrics: Metrics,
+    issuer: Issuer,
+    log: Shared,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) async fn read<B>(response: Response<B>) -> Self
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: std::fmt::Debug,
+    {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts the error, and gives its body for more.
+    pub(crate) fn fails(&self, status: u16, code: &str) -> Value {
+        let json = self.json();
+        assert_eq!((self.status.as_u16(), json["errorCode"].as_str()), (status, Some(code)), "{json}");
+        json
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world whose quota is out of the way, with a changed configuration.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config =
+            Config { listen: "127.0.0.1:0".parse().unwrap(), rate_limit_per_minute: 0, ..Config::default() };
+        change(&mut config);
+        let clock = Arc::new(ManualClock::at(Timestamp::parse("2025-07-30T14:15:00Z").unwrap()));
+        let issuer =
+            Issuer::new(Arc::new(Keys::ephemeral().unwrap()), "riskmesh", "riskmesh-api", clock.clone());
+        let verifier = Verifier::new(&issuer.jwks(), "riskmesh", "riskmesh-api", clock.clone());
+        let (fakes, metrics, log) = (Fakes::default(), Metrics::new(), Shared::default());
+        let (_, health) = tonic_health::server::health_reporter();
+        let deps = Deps {
+            upstream: riskmesh_edge::upstream(fakes.routes()),
+            public: Public::default().with(health),
+            verifier: Arc::new(verifier),
+            policy: Arc::new(Policy::new().unwrap()),
+            jwks: issuer.jwks(),
+            metrics: metrics.clone(),
+            request_log: RequestLog::new(Format::Text, log.clone()).unwrap(),
+            clock: clock.clone(),
+        };
+        Self { edge: Edge::new(config, deps).unwrap(), fakes, clock, metrics, issuer, log }
+    }
+
+    pub(crate) fn token(&self, role: Role, client_id: &str) -> String {
+        let grant = Grant {
+            sub: "user-7".into(),
+            user_id: None,
+            role,
+            tenant: TenantId::new("sandbox").unwrap(),
+            scope: Vec::new(),
+            client_id: Some(client_id.into()),
+            ttl: Duration::from_hours(1),
+        };
+        self.issuer.issue(&grant).unwrap()
+    }
+
+    /// A request of an admin's.
+    pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token(Role::Admin, "console")))
+    }
+
+    pub(crate) async fn send<B>(&self, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<transcode::BoxError>,
+    {
+        let Ok(response) = self.edge.service().oneshot(request).await;
+        Answer::read(response).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path).body(empty()).unwrap()).await
+    }
+
+    pub(crate) async fn json(&self, method: Method, path: &str, body: &str) -> Answer {
+        let request = self.request(method, path).header("content-type", "application/json");
+        self.send(request.body(full(body)).unwrap()).await
+    }
+
+    /// Listens on a port of its own.
+    pub(crate) async fn listen(&self) -> Listening {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let task = tokio::spawn(self.edge.clone().serve(listener, shutdown.clone()));
+        Listening { address, shutdown, task }
+    }
+
+    /// The first line of the request log that has this text, once it is written.
+    pub(crate) async fn logged(&self, text: &str) -> String {
+        eventually(|| self.log.text().lines().find(|line| line.contains(text)).map(str::to_owned)).await
+    }
+}
+
+pub(crate) struct Listening {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) task: JoinHandle<Result<(), riskmesh_edge::Error>>,
+}
+
+pub(crate) fn empty() -> Full<Bytes> {
+    Full::default()
+}
+
+pub(crate) fn full(text: &str) -> Full<Bytes> {
+    Full::new(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// Waits for a condition, at most ten seconds.
+pub(crate) async fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = probe() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition holds within ten seconds")
+}
+
+/// A place that a test and the request log share.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

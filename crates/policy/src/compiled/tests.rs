@@ -1,0 +1,210 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+fn claims(role: Role, sub: &str, scope: &[&str]) -> Claims {
+    Claims {
+        sub: sub.into(),
+        user_id: None,
+        role,
+        tenant: TenantId::new("sandbox").unwrap(),
+        scope: scope.iter().map(|scope| (*scope).to_owned()).collect(),
+        client_id: Some("client-1".into()),
+        iss: "i".into(),
+        aud: vec!["a".into()],
+        iat: 0,
+        nbf: 0,
+        exp: 0,
+        jti: "j".into(),
+    }
+}
+
+/// One caller of each kind: the roles of people, each workload, a client with every scope.
+fn callers() -> Vec<(String, Claims)> {
+    let all: Vec<&str> = METHODS.iter().map(|method| method.permission).collect();
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        match role {
+            Role::Client => callers.push(("client".into(), claims(role, "client-1", &all))),
+            Role::Service => callers.extend(WORKLOADS.map(|workload| {
+                let sub = format!("service:{workload}");
+                (sub.clone(), claims(role, &sub, &[]))
+            })),
+            role => callers.push((role.to_string(), claims(role, "user-7", &[]))),
+        }
+    }
+    callers
+}
+
+fn resource(tenant: &str) -> Resource<'_> {
+    Resource { tenant, kind: "client", id: "424242", owner: None }
+}
+
+#[test]
+fn role_by_method() {
+    let policy = Policy::new().unwrap();
+    let callers = callers();
+    let mut table = String::new();
+    for method in METHODS {
+        let may: Vec<&str> = callers
+            .iter()
+            .filter(|(_, claims)| policy.allows(claims, method).is_ok())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        writeln!(table, "{} ({}): {}", method.path, method.permission, may.join(", ")).unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn every_method_has_somebody_who_may_call_it() {
+    let policy = Policy::new().unwrap();
+    let callers = callers();
+    for method in METHODS {
+        assert!(
+            callers.iter().any(|(_, claims)| policy.allows(claims, method).is_ok()),
+            "nobody may call {}: its permission {} has no rule in cedar/",
+            method.path,
+            method.permission,
+        );
+    }
+}
+
+#[test]
+fn the_compiled_table_says_what_cedar_says() {
+    let policy = Policy::new().unwrap();
+    let scopes: [&[&str]; 5] =
+        [&[], &["clients.read"], &["clients.write", "transactions.scan"], &["analytics.read"], &["unknown"]];
+    for (name, caller) in callers() {
+        for scope in scopes {
+            let caller = claims(caller.role, &caller.sub, scope);
+            for method in METHODS {
+                assert_eq!(
+                    policy.allows(&caller, method).is_ok(),
+                    policy.resource(&caller, method.permission, &resource("sandbox")).is_ok(),
+                    "{name} with {scope:?} on {}",
+                    method.path,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_visible_across_tenants() {
+    let policy = Policy::new().unwrap();
+    for (name, caller) in callers() {
+        for method in METHODS {
+            for other in ["other", "", "Sandbox", "sandbox2", "*"] {
+                let seen = policy.resource(&caller, method.permission, &resource(other));
+                assert_eq!(seen, Err(Denied), "{name}, {}, {other:?}", method.permission);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_has_its_scopes_and_nothing_else() {
+    let policy = Policy::new().unwrap();
+    let reader = claims(Role::Client, "client-1", &["analytics.read"]);
+    for method in METHODS {
+        assert_eq!(
+            policy.allows(&reader, method).is_ok(),
+            method.permission == "analytics.read",
+            "{}",
+            method.path
+        );
+        let none = claims(Role::Client, "client-1", &[]);
+        assert_eq!(policy.allows(&none, method).unwrap_err().code, ErrorCode::PermissionDenied);
+    }
+}
+
+#[test]
+fn scans_are_for_workloads_whatever_a_token_says() {
+    let policy = Policy::new().unwrap();
+    let scan = METHODS.iter().find(|method| method.permission == "transactions.scan").unwrap();
+    for role in [Role::Admin, Role::Analyst, Role::Reviewer, Role::Auditor, Role::Client] {
+        for sub in ["user-7", "service:analytics"] {
+            assert!(policy.allows(&claims(role, sub, &["transactions.scan"]), scan).is_err(), "{role} {sub}");
+        }
+    }
+    assert!(policy.allows(&claims(Role::Service, "service:analytics", &[]), scan).is_ok());
+    for sub in [
+        "analytics",
+        "service:",
+        "service:analytics2",
+        "SERVICE:analytics",
+        "service:service:analytics",
+        "service:webhooks",
+    ] {
+        assert!(policy.allows(&claims(Role::Service, sub, &[]), scan).is_err(), "{sub}");
+    }
+}
+
+#[test]
+fn what_an_api_client_made_is_its_own() {
+    let policy = Policy::new().unwrap();
+    let owned = |owner| Resource { owner, ..resource("sandbox") };
+    let mine = claims(Role::Client, "client-1", &["clients.read"]);
+    let sees = |claims: &Claims, owner| policy.resource(claims, "clients.read", &owned(owner)).is_ok();
+    assert!(sees(&mine, Some("client-1")) && sees(&mine, None));
+    assert!(!sees(&mine, Some("client-2")));
+    assert!(!sees(&Claims { client_id: None, ..mine.clone() }, Some("client-1")));
+    let admin = claims(Role::Admin, "user-7", &[]);
+    assert!(sees(&admin, Some("client-2")), "people of the tenant see what its API clients made");
+}
+
+#[test]
+fn what_is_unknown_is_denied() {
+    let policy = Policy::new().unwrap();
+    let admin = claims(Role::Admin, "user-7", &[]);
+    for permission in ["", "clients", "clients.delete", "read_client_data", "Clients.read"] {
+        assert_eq!(policy.resource(&admin, permission, &resource("sandbox")), Err(Denied), "{permission}");
+    }
+    let method = &METHODS[0];
+    let copy = copy_of(method);
+    assert!(policy.allows(&admin, &copy).is_err(), "a method that is not in the contract's table");
+    assert!(policy.allows(&admin, method).is_ok());
+}
+
+fn copy_of(method: &Method) -> Method {
+    Method {
+        path: method.path,
+        service: method.service,
+        name: method.name,
+        permission: method.permission,
+        rate_limit: method.rate_limit,
+        success_status: method.success_status,
+        timeout_ms: method.timeout_ms,
+        idempotency: method.idempotency,
+        idempotency_key: method.idempotency_key,
+        cache: method.cache,
+        deprecation: method.deprecation,
+        client_streaming: method.client_streaming,
+        server_streaming: method.server_streaming,
+        http: method.http,
+    }
+}
+
+/// Prints what a decision costs; see it with `--nocapture`. Asserts nothing about time.
+#[test]
+fn costs() {
+    const ROUNDS: u32 = 2_000;
+    let started = Instant::now();
+    let policy = Policy::new().unwrap();
+    println!("compile: {:?}", started.elapsed());
+    let analyst = claims(Role::Analyst, "user-7", &[]);
+    let started = Instant::now();
+    for _ in 0..ROUNDS {
+        std::hint::black_box(policy.allows(&analyst, std::hint::black_box(&METHODS[0]))).ok();
+    }
+    println!("role x method: {:?}", started.elapsed() / ROUNDS);
+    let started = Instant::now();
+    for _ in 0..ROUNDS {
+        let permission = std::hint::black_box("clients.read");
+        std::hint::black_box(policy.resource(&analyst, permission, &resource("sandbox"))).unwrap();
+    }
+    println!("resource: {:?}", started.elapsed() / ROUNDS);
+}

@@ -1,0 +1,236 @@
+//! Dated exchange rates and exact conversion to the base currency.
+//!
+//! A rate is a fraction of integers, the one used is the latest on or before the event's day, and the table carries a
+//! version that goes into every answer. Rounding is half up, once, on the converted sum.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Deserialize;
+
+use crate::{code::Currency, time::Day};
+
+/// Units of a currency for one unit of the base, as `mantissa / 10^scale` (the way the ECB quotes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    mantissa: u64,
+    scale: u32,
+}
+
+impl Rate {
+    /// One to one.
+    pub const ONE: Self = Self { mantissa: 1, scale: 0 };
+
+    /// Takes a positive decimal with at most nine digits before and nine after the point.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let sane = |part: &str| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        if !sane(whole) || !sane(fraction) {
+            return None;
+        }
+        let mantissa = format!("{whole}{fraction}").parse().ok().filter(|mantissa| *mantissa > 0)?;
+        Some(Self { mantissa, scale: fraction.len() as u32 })
+    }
+
+    /// `minor` units of `from` in minor units of `base`, half up. Saturates far beyond any sum of money.
+    pub fn convert(self, minor: u128, from: Currency, base: Currency) -> u128 {
+        let numerator = 10_u128.pow(self.scale + base.exponent());
+        let denominator = u128::from(self.mantissa) * 10_u128.pow(from.exponent());
+        // Divided first, so that no intermediate is larger than the result.
+        let (whole, rest) = (minor / denominator, minor % denominator);
+        let part = (rest.saturating_mul(numerator).saturating_add(denominator / 2)) / denominator;
+        whole.saturating_mul(numerator).saturating_add(part)
+    }
+}
+
+/// A source of dated rates. Immutable: other rates are another source with another version.
+pub trait Rates: fmt::Debug + Send + Sync {
+    /// Names this table in answers.
+    fn version(&self) -> &str;
+
+    /// What everything is converted to.
+    fn base(&self) -> Currency;
+
+    /// The latest rate of `currency` on or before `day`; `None` when there is none.
+    fn rate(&self, currency: Currency, day: Day) -> Option<Rate>;
+
+    /// `minor` units of `currency` in minor units of the base at the rate of `day`.
+    fn to_base(&self, minor: u128, currency: Currency, day: Day) -> Option<u128> {
+        self.rate(currency, day).map(|rate| rate.convert(minor, currency, self.base()))
+    }
+}
+
+/// Why a file is not a table of rates.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not TOML, or not of this shape.
+    #[error("parse rates")]
+    Parse(#[from] toml::de::Error),
+    /// The version is empty or longer than 64 characters.
+    #[error("version must have 1 to 64 characters")]
+    Version,
+    /// A rate is not a positive decimal.
+    #[error("rate of {currency} on {day} must be a positive decimal, such as \"1.0842\"")]
+    Rate {
+        /// Whose.
+        currency: Currency,
+        /// When.
+        day: Day,
+    },
+    /// One currency has two rates on one day, or the base has one.
+    #[error("{currency} may not have a rate, or not a second one, on {day}")]
+    Repeated {
+        /// Whose.
+        currency: Currency,
+        /// When.
+        day: Day,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    version: String,
+    base: Currency,
+    /// For the reader of the file.
+    #[serde(rename = "note")]
+    _note: String,
+    day: Vec<FileDay>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileDay {
+    date: Day,
+    rates: BTreeMap<Currency, String>,
+}
+
+/// A table of rates from a TOML file; see `models/refdata/fx-sample-1.toml`.
+#[derive(Clone, Debug)]
+pub struct FxTable {
+    version: String,
+    base: Currency,
+    rates: BTreeMap<Currency, Vec<(Day, Rate)>>,
+}
+
+impl FxTable {
+    /// Reads a table, strictly.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let file: File = toml::from_str(text)?;
+        if !(1..=64).contains(&file.version.len()) {
+            return Err(Error::Version);
+        }
+        let mut rates: BTreeMap<Currency, Vec<(Day, Rate)>> = BTreeMap::new();
+        for day in file.day {
+            for (currency, text) in day.rates {
+                let rate = Rate::parse(&text).ok_or(Error::Rate { currency, day: day.date })?;
+                let dated = rates.entry(currency).or_default();
+                match dated.binary_search_by_key(&day.date, |(day, _)| *day) {
+                    Err(at) if currency != file.base => dated.insert(at, (day.date, rate)),
+                    _ => return Err(Error::Repeated { currency, day: day.date }),
+                }
+            }
+        }
+        Ok(Self { version: file.version, base: file.base, rates })
+    }
+
+    /// The sample rates that ship with the program. They are invented: plausible in size, no market data.
+    pub fn sample() -> Result<Self, Error> {
+        Self::parse(include_str!("../../../models/refdata/fx-sample-1.toml"))
+    }
+}
+
+impl Rates for FxTable {
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn base(&self) -> Currency {
+        self.base
+    }
+
+    fn rate(&self, currency: Currency, day: Day) -> Option<Rate> {
+        if currency == self.base {
+            return Some(Rate::ONE);
+        }
+        let dated = self.rates.get(&currency)?;
+        let later = dated.partition_point(|(from, _)| *from <= day);
+        later.checked_sub(1).map(|at| dated[at].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn table(days: &str) -> Result<FxTable, Error> {
+        FxTable::parse(&format!("version = \"t\"\nbase = \"EUR\"\nnote = \"n\"\n{days}"))
+    }
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    fn currency(code: &str) -> Currency {
+        Currency::new(code).unwrap()
+    }
+
+    #[test]
+    fn the_latest_rate_on_or_before_the_day_counts() {
+        let table = table(
+            "[[day]]\ndate = \"2025-03-01\"\nrates = { USD = \"1.25\" }\n\
+             [[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"1.10\", JPY = \"160\" }",
+        )
+        .unwrap();
+        let usd = |on| table.to_base(1_100, currency("USD"), day(on));
+        assert_eq!(usd("2024-12-31"), None);
+        assert_eq!(usd("2025-01-01"), Some(1_000));
+        assert_eq!(usd("2025-02-28"), Some(1_000));
+        assert_eq!(usd("2025-03-01"), Some(880));
+        assert_eq!(table.to_base(7, Currency::EUR, day("1990-01-01")), Some(7));
+        // 160 yen, no minor unit, are one euro of 100 cents; half a cent rounds up.
+        assert_eq!(table.to_base(16_000, currency("JPY"), day("2025-02-01")), Some(10_000));
+        assert_eq!(table.to_base(4, currency("JPY"), day("2025-02-01")), Some(3));
+    }
+
+    #[test]
+    fn sums_of_any_size_convert_without_overflow() {
+        let rate = Rate::parse("1.000000001").unwrap();
+        assert_eq!(rate.convert(u128::from(u64::MAX) * 1_000_000_001, currency("USD"), Currency::EUR), {
+            u128::from(u64::MAX) * 1_000_000_000
+        });
+        assert_eq!(
+            Rate::parse("0.000000001").unwrap().convert(u128::MAX, currency("UYW"), Currency::EUR),
+            u128::MAX
+        );
+    }
+
+    #[test]
+    fn bad_tables_are_refused() {
+        assert!(matches!(
+            table("[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"0.0\" }"),
+            Err(Error::Rate { .. })
+        ));
+        assert!(matches!(
+            table("[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"-1\" }"),
+            Err(Error::Rate { .. })
+        ));
+        assert!(matches!(
+            table("[[day]]\ndate = \"2025-01-01\"\nrates = { EUR = \"1\" }"),
+            Err(Error::Repeated { .. })
+        ));
+        let twice = "[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"1\" }\n".repeat(2);
+        assert!(matches!(table(&twice), Err(Error::Repeated { .. })));
+        assert!(matches!(table("[[day]]\ndate = \"2025-02-30\"\nrates = {}"), Err(Error::Parse(_))));
+        assert!(matches!(table("[[days]]\n"), Err(Error::Parse(_))));
+    }
+
+    #[test]
+    fn the_sample_table_covers_the_sandbox() {
+        let table = FxTable::sample().unwrap();
+        assert!(table.version().contains("sample"));
+        for code in ["EUR", "USD", "GBP", "CHF", "JPY", "NAD", "ZAR", "KWD"] {
+            assert!(table.rate(currency(code), day("2000-01-01")).is_some(), "{code}");
+        }
+    }
+}

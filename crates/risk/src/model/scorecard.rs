@@ -1,0 +1,308 @@
+//! The sections of a model file, as they are in the file: keys in kebab case, none unknown, none missing.
+
+use serde::Deserialize;
+
+use super::{KindSet, MajorByCurrency, PointsByIndustry, Steps};
+use crate::time::DAY_MS;
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        pub struct $name { $($(#[$fdoc])* pub $field: $type),+ }
+    };
+}
+
+section!(
+    /// Weights of the pillars in basis points; they sum to 10,000.
+    Weights {
+        /// Of [`crate::Pillar::Geography`].
+        geography: u32,
+        /// Of [`crate::Pillar::Customer`].
+        customer: u32,
+        /// Of [`crate::Pillar::Behaviour`].
+        behaviour: u32,
+        /// Of [`crate::Pillar::Screening`].
+        screening: u32,
+        /// Of [`crate::Pillar::Product`].
+        product: u32,
+        /// Of [`crate::Pillar::Channel`].
+        channel: u32,
+    }
+);
+section!(
+    /// Where bands begin; below Medium is Low.
+    Bands {
+        /// The least score that is Medium.
+        medium_from: u8,
+        /// The least score that is High.
+        high_from: u8,
+    }
+);
+section!(
+    /// What is not known.
+    Unknown {
+        /// Points of an input that nobody knows.
+        points: u8,
+    }
+);
+section!(
+    /// How far back rules look from the end of `as_of`'s hour.
+    Window {
+        /// Entries, for the order-dependent rules.
+        retained_days: u32,
+        /// Hours, for shares of flow.
+        flow_days: u32,
+    }
+);
+section!(
+    /// Points of a country by its listing.
+    Geography {
+        /// Subject to a call for action.
+        call_for_action: u8,
+        /// Under increased monitoring.
+        increased_monitoring: u8,
+        /// Neither.
+        unlisted: u8,
+    }
+);
+section!(
+    /// The customer pillar.
+    Customer {
+        /// Weights of its inputs.
+        weights: CustomerWeights,
+        /// Points by type.
+        r#type: TypePoints,
+        /// Points by industry.
+        industry: PointsByIndustry,
+        /// Points by layers of owners.
+        ownership_layers: Steps,
+        /// Points by days since onboarding.
+        age_days: Steps,
+    }
+);
+section!(
+    /// Weights of the customer pillar's inputs; they sum to 10,000.
+    CustomerWeights {
+        /// Person or company.
+        r#type: u32,
+        /// Economic activity.
+        industry: u32,
+        /// Layers of owners.
+        ownership: u32,
+        /// Age of the relationship.
+        age: u32,
+    }
+);
+section!(
+    /// Points by type of client.
+    TypePoints {
+        /// A natural person.
+        individual: u8,
+        /// Anything else.
+        company: u8,
+    }
+);
+section!(
+    /// The typologies.
+    Behaviour {
+        /// Cash just below a reporting threshold.
+        structuring: Structuring,
+        /// Money that does not stay.
+        rapid_movement: RapidMovement,
+        /// Many senders to one account.
+        fan_in: Fan,
+        /// One account to many receivers.
+        fan_out: Fan,
+    }
+);
+section!(
+    /// See [`crate::typology::structuring`].
+    Structuring {
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// Kinds of entry that count.
+        kinds: KindSet,
+        /// T: the reporting threshold in major units.
+        threshold: MajorByCurrency,
+        /// The least suspicious amount as a part of T.
+        floor_bp: u32,
+        /// How many make a hit.
+        min_count: u32,
+        /// Within how long, and for how many points.
+        windows: Vec<ScoredWindow>,
+    }
+);
+section!(
+    /// A window and its points.
+    ScoredWindow {
+        /// Length.
+        hours: u32,
+        /// Points of the first hit.
+        points: u8,
+    }
+);
+section!(
+    /// See [`crate::typology::rapid_movement`].
+    RapidMovement {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// Kinds of entry that count.
+        kinds: KindSet,
+        /// The least receipt that is looked at, in major units.
+        min_in: MajorByCurrency,
+        /// How long money stays at most.
+        hours: u32,
+        /// The part of it that leaves.
+        out_bp: u32,
+    }
+);
+section!(
+    /// See [`crate::typology::fan`].
+    Fan {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// Kinds of entry that count.
+        kinds: KindSet,
+        /// Within how long.
+        hours: u32,
+        /// How many different counterparties.
+        min_counterparties: u32,
+    }
+);
+section!(
+    /// The product pillar.
+    Product {
+        /// Notes and coins.
+        cash: Share,
+        /// To and from other countries.
+        cross_border: Share,
+        /// Crypto-asset services.
+        crypto: Share,
+        /// Private banking.
+        private_banking: Flag,
+    }
+);
+section!(
+    /// Points for a share of flow.
+    Share {
+        /// Weight of the input in the pillar.
+        weight: u32,
+        /// The share that is worth 100 points.
+        full_at_bp: u32,
+    }
+);
+section!(
+    /// Points for something that is or is not so.
+    Flag {
+        /// Weight of the input in the pillar.
+        weight: u32,
+        /// Points if so; 0 if not.
+        points: u8,
+    }
+);
+section!(
+    /// Points by [`crate::Channel`].
+    Channels {
+        /// Face to face.
+        branch: u8,
+        /// Cash machine.
+        atm: u8,
+        /// Browser.
+        online: u8,
+        /// App.
+        mobile: u8,
+        /// Third party.
+        intermediary: u8,
+    }
+);
+section!(
+    /// The least final score where a condition holds.
+    Floors {
+        /// A country of the client is subject to a call for action.
+        call_for_action: u8,
+    }
+);
+section!(
+    /// When HIGH_RISK_ALERT is raised; see [`crate::alert`].
+    Alerts {
+        /// How far below High a score must fall before it may alert again.
+        hysteresis: u8,
+    }
+);
+section!(
+    /// What confidence depends on.
+    ConfidenceParams {
+        /// How long a review of the client is in date.
+        review_days: u32,
+        /// Depth with no day observed.
+        depth_floor_bp: u32,
+        /// Days observed that make full depth.
+        depth_days: u32,
+    }
+);
+section!(
+    /// The form of reasons.
+    Reasons {
+        /// The most transactions that one reason names.
+        max_transactions: u32,
+    }
+);
+section!(
+    /// All that a model file says.
+    Scorecard {
+        /// Names the model in answers.
+        version: String,
+        /// For people.
+        description: String,
+        /// Of the pillars.
+        weights: Weights,
+        /// Low, Medium, High.
+        bands: Bands,
+        /// What is not known.
+        unknown: Unknown,
+        /// How far back.
+        window: Window,
+        /// Pillar.
+        geography: Geography,
+        /// Pillar.
+        customer: Customer,
+        /// Pillar.
+        behaviour: Behaviour,
+        /// Pillar.
+        product: Product,
+        /// Pillar.
+        channel: Channels,
+        /// Least scores.
+        floors: Floors,
+        /// Alerts.
+        alerts: Alerts,
+        /// Confidence.
+        confidence: ConfidenceParams,
+        /// Reasons.
+        reasons: Reasons,
+    }
+);
+
+impl Window {
+    /// Milliseconds that entries are retained for the order-dependent rules.
+    pub fn retained_ms(&self) -> i64 {
+        i64::from(self.retained_days) * DAY_MS
+    }
+
+    /// Milliseconds of flow that shares are taken of.
+    pub fn flow_ms(&self) -> i64 {
+        i64::from(self.flow_days) * DAY_MS
+    }
+}

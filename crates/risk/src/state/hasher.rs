@@ -1,0 +1,85 @@
+//! One hash over the state of many accounts.
+
+use super::{
+    HourState,
+    codec::{put_i64, put_len, put_u64},
+};
+use crate::{
+    entry::{AccountId, Entry},
+    hash::{Hasher, StateHash},
+};
+
+/// Feeds states into SHA-256, account by account. The hash depends on the order, so feed accounts and hours ascending;
+/// memory use does not depend on how many there are.
+pub struct StateHasher {
+    hasher: Hasher,
+    buffer: Vec<u8>,
+}
+
+impl Default for StateHasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What follows in the stream: without these marks two different states could spell the same bytes.
+const ACCOUNT: u8 = b'A';
+const HOUR: u8 = b'H';
+const ENTRY: u8 = b'E';
+
+impl StateHasher {
+    /// A hash of nothing yet.
+    pub fn new() -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(b"riskmesh state 1\n");
+        Self { hasher, buffer: Vec::with_capacity(256) }
+    }
+
+    /// What follows is this account's.
+    pub fn account(&mut self, account: AccountId) {
+        self.buffer.clear();
+        self.buffer.push(ACCOUNT);
+        self.buffer.extend_from_slice(&account.number().to_be_bytes());
+        self.hasher.update(&self.buffer);
+    }
+
+    /// One hour of the account.
+    pub fn hour(&mut self, hour: &HourState) {
+        self.buffer.clear();
+        self.buffer.push(HOUR);
+        hour.encode_into(&mut self.buffer);
+        self.hasher.update(&self.buffer);
+    }
+
+    /// One retained entry of the account.
+    pub fn entry(&mut self, entry: &Entry) {
+        let out = &mut self.buffer;
+        out.clear();
+        out.push(ENTRY);
+        put_i64(out, entry.at_ms);
+        put_u64(out, entry.account.number());
+        put_i64(out, entry.amount.minor());
+        out.extend_from_slice(entry.currency.as_bytes());
+        out.extend_from_slice(
+            entry.counterparty_country.as_ref().map_or(b"--", |country| country.as_bytes()),
+        );
+        out.push(entry.direction as u8);
+        out.push(entry.kind as u8);
+        out.push(entry.channel.map_or(u8::MAX, |channel| channel as u8));
+        let texts = [
+            entry.id.as_bytes(),
+            entry.transfer_id.as_ref().map_or(&[][..], |id| id.as_bytes()),
+            entry.counterparty.as_ref().map_or(&[][..], |id| id.as_bytes()),
+        ];
+        for text in texts {
+            put_len(out, text.len());
+            out.extend_from_slice(text);
+        }
+        self.hasher.update(out);
+    }
+
+    /// The hash of all that was fed.
+    pub fn finish(self) -> StateHash {
+        self.hasher.finish()
+    }
+}

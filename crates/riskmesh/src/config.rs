@@ -1,0 +1,268 @@
+//! Configuration: defaults, then the file, then `RISKMESH_*`, then flags. It is strict: an unknown key or a value out of range ends
+//! the process before it binds a port, naming the key, the value and what is allowed.
+
+use crate::cli::{NodeRole, ServeArgs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Every setting with its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Where metrics and health are served.
+    pub admin_listen: SocketAddr,
+    /// Where the embedded store, the keys and the admin socket are.
+    pub data_dir: PathBuf,
+    /// Which roles this process runs.
+    pub roles: Vec<NodeRole>,
+    /// The sandbox tenant.
+    pub sandbox: Sandbox,
+    /// Access tokens.
+    pub auth: Auth,
+    /// The HTTP front.
+    pub edge: edge::Config,
+    /// Risk scores.
+    pub analytics: analytics::Config,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
+    /// The embedded store.
+    pub store: Store,
+}
+
+/// The sandbox tenant, seeded into an empty data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Sandbox {
+    /// Whether it is seeded.
+    pub enabled: bool,
+    /// The generator's seed.
+    pub seed: u64,
+}
+
+/// Access tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Auth {
+    /// Their `iss`.
+    pub issuer: String,
+    /// Their `aud`.
+    pub audience: String,
+}
+
+/// Logs and traces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Telemetry {
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+    /// Which log lines are written, as tracing's EnvFilter reads it.
+    pub log_filter: String,
+    /// The OTLP endpoint that spans go to, `http://host:4317`; none where it is empty.
+    pub otlp_endpoint: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Store {
+    /// Memory for blocks read from disk, in MiB.
+    pub cache_mib: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9901)),
+            data_dir: PathBuf::from("./data"),
+            roles: vec![NodeRole::All],
+            sandbox: Sandbox::default(),
+            auth: Auth::default(),
+            edge: edge::Config::default(),
+            analytics: analytics::Config::default(),
+            telemetry: Telemetry::default(),
+            store: Store::default(),
+        }
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { enabled: true, seed: 1 }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { issuer: "riskmesh".into(), audience: "riskmesh-api".into() }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Text, log_filter: "info,fjall=warn,lsm_tree=warn".into(), otlp_endpoint: String::new() }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { cache_mib: 256 }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("read configuration file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not parse, has a key that does not exist, or a value of the wrong type.
+    #[error("configuration file {path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A value out of range.
+    #[error("configuration key {key}: {value} is not allowed; {allowed}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+/// `RISKMESH_*` variables that something reads, or will read: others are probably misspelt.
+const KNOWN_VARIABLES: &[&str] = &[
+    "RISKMESH_CONFIG",
+    "RISKMESH_LISTEN",
+    "RISKMESH_ADMIN_LISTEN",
+    "RISKMESH_DATA_DIR",
+    "RISKMESH_NO_SANDBOX",
+    "RISKMESH_ROLE",
+    "RISKMESH_RATE_LIMIT_PER_MINUTE",
+    "RISKMESH_WEBHOOKS_EGRESS_ALLOW",
+];
+
+impl Config {
+    /// The configuration of `serve` with these arguments.
+    pub fn load(args: &ServeArgs) -> Result<Self, Error> {
+        let mut config = match &args.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        if let Some(listen) = args.listen {
+            config.edge.listen = listen;
+        }
+        if let Some(listen) = args.admin_listen {
+            config.admin_listen = listen;
+        }
+        if let Some(dir) = &args.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        if args.no_sandbox {
+            config.sandbox.enabled = false;
+        }
+        if !args.roles.is_empty() {
+            config.roles.clone_from(&args.roles);
+        }
+        if let Some(limit) = args.rate_limit_per_minute {
+            config.edge.rate_limit_per_minute = limit;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The roles to run, `all` resolved.
+    pub fn roles(&self) -> BTreeSet<NodeRole> {
+        if self.roles.contains(&NodeRole::All) {
+            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics].into()
+        } else {
+            self.roles.iter().copied().collect()
+        }
+    }
+
+    /// Variables of ours in the environment that nothing reads.
+    pub fn unknown_variables() -> Vec<String> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        names.filter(|name| name.starts_with("RISKMESH_") && !KNOWN_VARIABLES.contains(&name.as_str())).collect()
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|message| Error::Parse { path: path.to_owned(), message })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let refuse = |key, value: String, allowed| Err(Error::Value { key, value, allowed });
+        if self.edge.listen == self.admin_listen && self.edge.listen.port() != 0 {
+            return refuse("admin-listen", self.admin_listen.to_string(), "it must differ from edge.listen");
+        }
+        if !(16..=1 << 20).contains(&self.store.cache_mib) {
+            return refuse("store.cache-mib", self.store.cache_mib.to_string(), "16 to 1048576");
+        }
+        if self.auth.issuer.is_empty() || self.auth.audience.is_empty() {
+            return refuse("auth.issuer, auth.audience", String::new(), "neither may be empty");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_in_the_repository_shows_every_default() {
+        let text = include_str!("../../../riskmesh.toml");
+        assert_eq!(Config::parse(text).unwrap(), Config::default());
+        let shown: toml::Table = toml::from_str(text).unwrap();
+        let all = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(shown, all, "riskmesh.toml names every key with its default");
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_value_are_named() {
+        let unknown = Config::parse("admin-lisen = \"127.0.0.1:1\"").unwrap_err();
+        assert!(unknown.contains("admin-lisen") && unknown.contains("admin-listen"), "{unknown}");
+        let config = Config { store: Store { cache_mib: 1 }, ..Config::default() };
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "configuration key store.cache-mib: 1 is not allowed; 16 to 1048576"
+        );
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("riskmesh.toml");
+        std::fs::write(&path, "[edge]\nlisten = \"127.0.0.1:1111\"\nrate-limit-per-minute = 5\n").unwrap();
+        let args = ServeArgs { config: Some(path), rate_limit_per_minute: Some(0), ..ServeArgs::default() };
+        let config = Config::load(&args).unwrap();
+        assert_eq!((config.edge.listen.port(), config.edge.rate_limit_per_minute), (1111, 0));
+    }
+}

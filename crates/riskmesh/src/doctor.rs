@@ -1,0 +1,82 @@
+//! `riskmesh doctor`: what a start would trip over, found before it.
+
+use crate::admin_socket;
+use crate::cli::ServeArgs;
+use crate::config::Config;
+use crate::node;
+use crate::secrets::Secrets;
+use riskmesh_core::SystemClock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Checks configuration, keys, data directory and ports; fails where one of them would stop a start.
+pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    let config = Config::load(args);
+    let config = match config {
+        Ok(config) => {
+            report.fine("configuration", "is valid");
+            config
+        }
+        Err(error) => {
+            report.bad("configuration", &anyhow::Error::from(error));
+            return report.end();
+        }
+    };
+    for name in Config::unknown_variables() {
+        report.note("environment", &format!("{name} is not a variable of ours"));
+    }
+    let keys = node::issuer(&config, Arc::new(SystemClock)).map_err(anyhow::Error::from);
+    let keys = keys.and_then(|_| Ok(Secrets::load_or_create(&config.data_dir.join(node::KEYS))?));
+    match keys {
+        Ok(_) => report.fine("keys", "are there and private"),
+        Err(error) => report.bad("keys", &error),
+    }
+    match admin_socket::connect(&config.data_dir).await {
+        Ok(Some(_)) => {
+            report.fine("data directory", "is being served");
+            return report.end();
+        }
+        Ok(None) => match node::migrate(&config) {
+            Ok(tables) => report.fine("store", &format!("opens, with {tables} tables")),
+            Err(error) => report.bad("store", &error.into()),
+        },
+        Err(error) => report.bad("admin socket", &error.into()),
+    }
+    for (what, address) in [("edge.listen", config.edge.listen), ("admin-listen", config.admin_listen)] {
+        match bind(address) {
+            Ok(()) => report.fine(what, &format!("{address} is free")),
+            Err(error) => report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}"))),
+        }
+    }
+    report.end()
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<()> {
+    std::net::TcpListener::bind(address).map(drop)
+}
+
+#[derive(Default)]
+struct Report {
+    bad: usize,
+}
+
+impl Report {
+    fn fine(&mut self, what: &str, is: &str) {
+        println!("ok    {what} {is}");
+    }
+
+    fn note(&mut self, what: &str, is: &str) {
+        println!("note  {what}: {is}");
+    }
+
+    fn bad(&mut self, what: &str, error: &anyhow::Error) {
+        self.bad += 1;
+        println!("BAD   {what}: {error:#}");
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.bad == 0, "{} checks failed", self.bad);
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! The import itself: windows of rows through a few workers, each with its share of the accounts.
+
+use super::checkpoint::{Checkpoint, Place};
+use super::mapping::{Compiled, Mapping, MissingAccounts};
+use super::rejects::{Reject, Rejects};
+use super::rows::{Cells, Rows};
+use super::Error;
+use crate::admin_socket::AnyChannel;
+use crate::cli::Format;
+use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
+use api::transactions::v1::{IngestTransactionsRequest, IngestTransactionsResponse, Transaction};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tonic::metadata::{Ascii, MetadataValue};
+
+/// Workers; each takes the accounts of its share, so that no two write one account at once.
+const WORKERS: usize = 4;
+/// Entries of one window.
+const WINDOW: usize = 32_768;
+/// Entries of one message.
+const MESSAGE: usize = 8_192;
+/// Windows on their way at a time.
+const AHEAD: usize = 2;
+/// How often a batch is sent again while the server is not available.
+const ATTEMPTS: u32 = 8;
+
+/// What an import did, over all its runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows read.
+    pub rows: u64,
+    /// Entries that were new.
+    pub created: u64,
+    /// Entries that were there already.
+    pub duplicates: u64,
+    /// Rows, or entries of rows, that went to the reject file.
+    pub rejected: u64,
+    /// The line at which an earlier run was taken up.
+    pub resumed_at: Option<u64>,
+    /// The reject file, where there is one.
+    pub rejects: Option<PathBuf>,
+}
+
+/// What to import, and how.
+pub struct Options<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// Its format.
+    pub format: Format,
+    /// The text of the mapping; the natural one where there is none.
+    pub mapping: Option<&'a str>,
+    /// Where checkpoints are kept.
+    pub data_dir: &'a Path,
+    /// The reject file.
+    pub rejects: PathBuf,
+    /// Whether to ignore an earlier run's checkpoint.
+    pub restart: bool,
+    /// Whether to draw a progress bar.
+    pub progress: bool,
+}
+
+/// A connection to the service, and the token that goes with each call.
+#[derive(Clone)]
+pub struct Ledger {
+    /// The client.
+    pub client: TransactionsServiceClient<AnyChannel>,
+    /// `Bearer …`
+    pub authorization: MetadataValue<Ascii>,
+}
+
+/// Rows that are recorded, checkpointed and reported together.
+struct Window {
+    shares: Vec<Share>,
+    rejects: Vec<Reject>,
+    rows: u64,
+    byte: u64,
+    line: u64,
+}
+
+/// One worker's part of a window; `lines[i]` is where `entries[i]` came from.
+#[derive(Default)]
+struct Share {
+    entries: Vec<Transaction>,
+    lines: Vec<u64>,
+}
+
+struct Job {
+    share: Share,
+    done: oneshot::Sender<Result<Done, Error>>,
+}
+
+#[derive(Default)]
+struct Done {
+    created: u64,
+    duplicates: u64,
+    rejects: Vec<Reject>,
+}
+
+/// Runs an import to the end of the file.
+pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error> {
+    let mapping = options.mapping.map_or_else(Mapping::natural, Mapping::parse)?;
+    let (mut rows, mut columns) = Rows::open(options.file, options.format)?;
+    let compiled = mapping.compile(&mut columns)?;
+    let place = Place::new(options.data_dir, options.file, options.mapping.unwrap_or_default())?;
+    let found = place.load().filter(|_| !options.restart);
+    let resumed_at = found.as_ref().map(|checkpoint| checkpoint.line);
+    let mut checkpoint = found.unwrap_or_default();
+    rows.start(&columns, &checkpoint)?;
+    let mut rejects = Rejects::open(&options.rejects, checkpoint.rejects_length)?;
+    let bar = progress_bar(&options, &checkpoint)?;
+
+    let create = mapping.missing_accounts == MissingAccounts::Create;
+    let workers: Vec<mpsc::Sender<Job>> = (0..WORKERS).map(|_| spawn_worker(ledger.clone(), create)).collect();
+    let (send, mut windows) = mpsc::channel(AHEAD);
+    let reader = tokio::task::spawn_blocking(move || read(rows, &compiled, &send));
+
+    let mut under_way = VecDeque::new();
+    loop {
+        let window = if under_way.len() < AHEAD { windows.recv().await } else { None };
+        if let Some(window) = window {
+            under_way.push_back(hand_out(window?, &workers).await);
+            continue;
+        }
+        let Some((mut window, answers)) = under_way.pop_front() else { break };
+        for answer in answers {
+            let done = answer.await.map_err(|_| Error::Server(riskmesh_core::Error::internal("import worker")))??;
+            checkpoint.created += done.created;
+            checkpoint.duplicates += done.duplicates;
+            window.rejects.extend(done.rejects);
+        }
+        window.rejects.sort_by_key(|reject| reject.line);
+        rejects.write(&window.rejects)?;
+        checkpoint.rejected += window.rejects.len() as u64;
+        checkpoint.rejects_length = rejects.length();
+        checkpoint.rows += window.rows;
+        (checkpoint.byte, checkpoint.line) = (window.byte, window.line);
+        place.save(&checkpoint)?;
+        bar.set_position(checkpoint.byte);
+        bar.set_message(format!("{} rows", checkpoint.rows));
+    }
+    reader.await.map_err(|_| Error::Server(riskmesh_core::Error::internal("import reader")))??;
+    bar.finish();
+    place.clear()?;
+    Ok(Summary {
+        rows: checkpoint.rows,
+        created: checkpoint.created,
+        duplicates: checkpoint.duplicates,
+        rejected: checkpoint.rejected,
+        resumed_at,
+        rejects: (checkpoint.rejected > 0).then_some(options.rejects),
+    })
+}
+
+fn progress_bar(options: &Options<'_>, checkpoint: &Checkpoint) -> Result<ProgressBar, Error> {
+    if !options.progress {
+        return Ok(ProgressBar::hidden());
+    }
+    let fail = |source| Error::File { doing: "look at", path: options.file.to_owned(), source };
+    let bar = ProgressBar::new(options.file.metadata().map_err(fail)?.len());
+    let style = "{spinner} {wide_bar} {bytes}/{total_bytes} {msg} {eta}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_position(checkpoint.byte);
+    bar.reset_eta();
+    Ok(bar)
+}
+
+/// Reads, maps and cuts into windows, until the end or until nobody listens any more.
+fn read(mut rows: Rows, mappings: &[Compiled], send: &mpsc::Sender<Result<Window, Error>>) -> Result<(), Error> {
+    let mut cells = Cells::new();
+    loop {
+        let mut window = Window { shares: Vec::new(), rejects: Vec::new(), rows: 0, byte: 0, line: 0 };
+        window.shares.resize_with(WORKERS, Share::default);
+        let mut entries = 0;
+        let mut more = true;
+        while entries < WINDOW {
+            let Some(row) = rows.next(&mut cells)? else {
+                more = false;
+                break;
+            };
+            window.rows += 1;
+            let made = row.cells.and_then(|()| {
+                let cell = |position: usize| cells.get(position).map_or("", String::as_str);
+                mappings.iter().map(|mapping| mapping.apply(row.line, &cell)).collect::<Result<Vec<_>, _>>()
+            });
+            match made {
+                Ok(made) => {
+                    entries += made.len();
+                    for entry in made {
+                        let share = &mut window.shares[share_of(&entry.account_id)];
+                        share.entries.push(entry);
+                        share.lines.push(row.line);
+                    }
+                }
+                Err(reason) => window.rejects.push(Reject { line: row.line, reason, row: rows.text() }),
+            }
+        }
+        (window.byte, window.line) = rows.position();
+        let empty = window.rows == 0;
+        if !empty && send.blocking_send(Ok(window)).is_err() {
+            return Ok(());
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+fn share_of(account: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    account.hash(&mut hasher);
+    (hasher.finish() % WORKERS as u64) as usize
+}
+
+async fn hand_out(
+    mut window: Window,
+    workers: &[mpsc::Sender<Job>],
+) -> (Window, Vec<oneshot::Receiver<Result<Done, Error>>>) {
+    let mut answers = Vec::with_capacity(workers.len());
+    for (worker, share) in workers.iter().zip(std::mem::take(&mut window.shares)) {
+        let (done, answer) = oneshot::channel();
+        // A worker that is gone drops `done`, which the receiver sees.
+        let _ = worker.send(Job { share, done }).await;
+        answers.push(answer);
+    }
+    (window, answers)
+}
+
+fn spawn_worker(ledger: Ledger, create: bool) -> mpsc::Sender<Job> {
+    let (send, mut jobs) = mpsc::channel::<Job>(AHEAD);
+    tokio::spawn(async move {
+        while let Some(job) = jobs.recv().await {
+            let done = record(&ledger, job.share, create).await;
+            let _ = job.done.send(done);
+        }
+    });
+    send
+}
+
+/// Records a share, message by message; a message is sent again while the server is not available.
+async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Error> {
+    let mut done = Done::default();
+    let Share { mut entries, mut lines } = share;
+    while !entries.is_empty() {
+        let rest = entries.split_off(entries.len().min(MESSAGE));
+        let later = lines.split_off(lines.len().min(MESSAGE));
+        let (batch, lines) = (std::mem::replace(&mut entries, rest), std::mem::replace(&mut lines, later));
+        let rows: Vec<(String, String)> =
+            batch.iter().map(|entry| (entry.transaction_id.clone(), entry.account_id.clone())).collect();
+        let message = IngestTransactionsRequest { transactions: batch, create_missing_accounts: create };
+        let answer = send(ledger, message).await?;
+        done.created += answer.created.cast_unsigned();
+        done.duplicates += answer.duplicates.cast_unsigned();
+        for rejection in answer.rejections {
+            let at = rejection.index as usize;
+            let (id, account) = rows.get(at).cloned().unwrap_or_default();
+            done.rejects.push(Reject {
+                line: lines.get(at).copied().unwrap_or_default(),
+                reason: format!("{}: {}", rejection.error_code, rejection.message),
+                row: format!("{id},{account}"),
+            });
+        }
+    }
+    Ok(done)
+}
+
+async fn send(ledger: &Ledger, message: IngestTransactionsRequest) -> Result<IngestTransactionsResponse, Error> {
+    let mut wait = Duration::from_millis(100);
+    for attempt in 1.. {
+        let mut request = tonic::Request::new(futures::stream::iter([message.clone()]));
+        request.metadata_mut().insert("authorization", ledger.authorization.clone());
+        match ledger.client.clone().ingest_transactions(request).await {
+            Ok(answer) => return Ok(answer.into_inner()),
+            Err(status) => {
+                let error = riskmesh_core::Error::from_status(&status);
+                if !error.code.retryable() || attempt == ATTEMPTS {
+                    return Err(Error::Server(error));
+                }
+                tokio::time::sleep(error.retry_after.unwrap_or(wait)).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+    Err(Error::Server(riskmesh_core::Error::internal("send transactions")))
+}

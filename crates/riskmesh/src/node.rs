@@ -1,0 +1,454 @@
+//! One process: from configuration to running roles. The only place that knows which backends there are; services get traits.
+
+use crate::admin_socket::{self, AnyChannel};
+use crate::cli::NodeRole;
+use crate::config::Config;
+use crate::secrets::{self, Secrets};
+use crate::seed;
+use authn::{Credentials, Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
+use mesh::{Channel, Directory, Routed};
+use policy::Policy;
+use riskmesh_core::cipher::random_bytes;
+use riskmesh_core::{Clock, SystemClock, TenantId};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, Table};
+use telemetry::{Metrics, RequestLog};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::metadata::{Ascii, MetadataValue};
+use tower::ServiceExt as _;
+
+/// The directory of keys in a data directory.
+pub const KEYS: &str = "keys";
+/// The directory of the embedded store in a data directory.
+const STORE: &str = "store";
+/// Memory for values that are asked for often.
+const CACHE_BYTES: u64 = 64 << 20;
+/// How often the counts of lists are written.
+const LISTS_EVERY: Duration = Duration::from_secs(1);
+/// How often the lag behind the log is measured.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often it is asked whether the scores have caught up.
+const CATCHING_UP: Duration = Duration::from_millis(20);
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory cannot be made.
+    #[error("make data directory {path}")]
+    DataDir {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The signing keys.
+    #[error("load signing keys")]
+    Keys(#[from] authn::KeyError),
+    /// The other keys.
+    #[error("load keys")]
+    Secrets(#[from] secrets::Error),
+    /// The store.
+    #[error("open the store")]
+    Store(#[from] store::Error),
+    /// The log of events.
+    #[error("open the bus")]
+    Bus(#[from] bus::Error),
+    /// The policies.
+    #[error("compile the policies")]
+    Policy(#[from] policy::Invalid),
+    /// The analytics role.
+    #[error("start analytics")]
+    Analytics(#[from] analytics::ConfigError),
+    /// The HTTP front.
+    #[error("start the edge")]
+    Edge(#[from] edge::Error),
+    /// A port or the admin socket.
+    #[error("listen on {address}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The sandbox.
+    #[error(transparent)]
+    Seed(#[from] seed::Error),
+    /// Something of the process itself.
+    #[error("{doing}")]
+    Process {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A role needs another one that this process does not run.
+    #[error("role {role} needs role {needs} in the same process, on an embedded store")]
+    Roles {
+        /// The role asked for.
+        role: &'static str,
+        /// The one missing.
+        needs: &'static str,
+    },
+}
+
+/// What a process is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve: ports, admin socket, sandbox.
+    Serve,
+    /// To carry out one command on a data directory that nobody serves.
+    Command,
+}
+
+/// A running process.
+pub struct Node {
+    routed: Routed,
+    issuer: Issuer,
+    clients: Arc<clients::Service>,
+    analytics: analytics::Handle,
+    bus: Arc<bus::Embedded>,
+    readiness: edge::Readiness,
+    edge_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    /// Cancelled first: no more requests.
+    front: CancellationToken,
+    front_tasks: TaskTracker,
+    /// Cancelled after the last request: consumers and relay.
+    back: CancellationToken,
+    back_tasks: TaskTracker,
+}
+
+/// Every table, by the crate that declares it.
+pub fn tables() -> Vec<&'static Table> {
+    let all: [&[&'static Table]; 4] = [store::list::TABLES, bus::TABLES, clients::TABLES, analytics::TABLES];
+    all.concat()
+}
+
+/// An issuer and its keys on a data directory, for tokens.
+pub fn issuer(config: &Config, clock: Arc<dyn Clock>) -> Result<(Issuer, Arc<Keys>), Error> {
+    let keys = Arc::new(Keys::load_or_create(&prepare(&config.data_dir)?)?);
+    let issuer = Issuer::new(keys.clone(), &config.auth.issuer, &config.auth.audience, clock);
+    Ok((issuer, keys))
+}
+
+/// Makes the data directory with its directory of keys, for the owner's eyes only.
+fn prepare(data_dir: &Path) -> Result<std::path::PathBuf, Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let keys = data_dir.join(KEYS);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&keys)
+        .map_err(|source| Error::DataDir { path: data_dir.to_owned(), source })?;
+    Ok(keys)
+}
+
+fn process<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> Error {
+    move |source| Error::Process { doing, source: source.into() }
+}
+
+impl Node {
+    /// Starts the roles of a configuration.
+    pub async fn start(config: &Config, purpose: Purpose) -> Result<Self, Error> {
+        let roles = roles(config, purpose)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (issuer, keys) = issuer(config, clock.clone())?;
+        let secrets = Secrets::load_or_create(&config.data_dir.join(KEYS))?;
+        let verifier =
+            Arc::new(Verifier::new(&keys.jwks(), &config.auth.issuer, &config.auth.audience, clock.clone()));
+        let policy = Arc::new(Policy::new()?);
+        let metrics = Metrics::new();
+        // Names this start of this process among all processes and all their starts.
+        let instance: [u8; 16] = random_bytes().map_err(process("name this process"))?;
+        let instance = uuid::Uuid::from_bytes(instance).simple().to_string();
+
+        let store = open_store(config, clock.clone()).await?;
+        let bus = bus::Embedded::open(store.clone(), clock.clone(), bus::topic::ALL).await?;
+        let outbox = bus::Outbox::new(store.clone(), clock.clone(), instance.clone());
+        let lists = store::list::Lists::new(store.clone(), clock.clone());
+
+        let server = |role, routes| {
+            mesh::serve(
+                routes,
+                mesh::Deps {
+                    role,
+                    verifier: verifier.clone(),
+                    policy: policy.clone(),
+                    metrics: metrics.clone(),
+                    default_timeout: mesh::DEFAULT_TIMEOUT,
+                    open: &[],
+                },
+            )
+        };
+        let issuer = Arc::new(issuer);
+        let caller = |role: &'static str| mesh::Caller {
+            role,
+            metrics: metrics.clone(),
+            credentials: Arc::new(ServiceTokens::new(issuer.clone(), role)) as Arc<dyn Credentials>,
+            default_timeout: mesh::DEFAULT_TIMEOUT,
+        };
+
+        let clients = Arc::new(clients::Service::new(clients::Deps {
+            store: store.clone(),
+            bus: bus.clone(),
+            outbox: outbox.clone(),
+            lists: lists.clone(),
+            cipher: secrets.columns,
+            cursors: secrets.cursors.clone(),
+            policy: policy.clone(),
+            clock: clock.clone(),
+        }));
+        let clients_server = server("clients", clients.routes());
+        let analytics = analytics::Service::new(
+            &config.analytics,
+            analytics::Deps {
+                store: store.clone(),
+                bus: bus.clone(),
+                outbox: outbox.clone(),
+                cache: Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES)),
+                cursors: secrets.cursors,
+                clients: Channel::local(clients_server.clone(), caller("analytics")),
+                member: instance.as_str().into(),
+                takeover: bus::Takeover::Immediate,
+                clock: clock.clone(),
+            },
+        )?;
+        let analytics_server = server("analytics", analytics.routes());
+
+        let directory = Directory::default()
+            .with(services_of("riskmesh.clients."), &Channel::local(clients_server.clone(), caller("edge")))
+            .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
+            .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")));
+        let routed = Routed::new(directory);
+
+        let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
+        let sources = clients.sources().into_iter().chain(analytics.sources()).collect();
+        let relay_config = bus::outbox::Config { takeover: bus::Takeover::Immediate, ..Default::default() };
+        let relay = bus::Relay::new(outbox, bus.clone(), sources, relay_config)?;
+        back_tasks.spawn(relay.run(back.clone()));
+        let stop = back.clone();
+        back_tasks.spawn(async move { stop.run_until_cancelled(lists.run(LISTS_EVERY)).await });
+        let handle = analytics.handle();
+        let stop = back.clone();
+        back_tasks.spawn(async move {
+            if let Err(error) = analytics.run(stop).await {
+                tracing::error!(%error, "analytics consumer ended");
+            }
+        });
+
+        let mut node = Self {
+            routed,
+            issuer: Issuer::clone(&issuer),
+            clients,
+            analytics: handle,
+            bus,
+            readiness: edge::Readiness::default(),
+            edge_address: None,
+            admin_address: None,
+            front: CancellationToken::new(),
+            front_tasks: TaskTracker::new(),
+            back,
+            back_tasks,
+        };
+        if purpose == Purpose::Serve {
+            admin_socket::serve(&config.data_dir, node.routed.clone(), node.front.clone(), &node.front_tasks)
+                .map_err(|source| Error::Listen { address: "the admin socket".into(), source })?;
+            if roles.contains(&NodeRole::Edge) {
+                node.open_ports(config, &metrics, &keys, verifier, policy, clock).await?;
+            }
+        }
+        Ok(node)
+    }
+
+    /// The admin port comes first, so that health can be asked while the sandbox is being seeded.
+    async fn open_ports(
+        &mut self,
+        config: &Config,
+        metrics: &Metrics,
+        keys: &Keys,
+        verifier: Arc<Verifier>,
+        policy: Arc<Policy>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(), Error> {
+        let admin = listen(config.admin_listen).await?;
+        let lag = self.analytics.lag();
+        let gauge = metrics.gauge("riskmesh_bus_lag_records", "Records of the log that a group has not handled yet");
+        let gauge = gauge.with(&[("group", "analytics")]);
+        let stop = self.front.clone();
+        self.front_tasks.spawn(async move {
+            let report = async {
+                loop {
+                    gauge.set(lag.records().cast_signed());
+                    tokio::time::sleep(LAG_EVERY).await;
+                }
+            };
+            stop.run_until_cancelled(report).await
+        });
+        let router = edge::admin(metrics.clone(), self.readiness.clone());
+        self.admin_address = admin.local_addr().ok();
+        let stop = self.front.clone();
+        self.front_tasks.spawn(async move {
+            let served = axum::serve(admin, router).with_graceful_shutdown(stop.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "admin port ended");
+            }
+        });
+
+        let format = match config.telemetry.log_format {
+            crate::config::LogFormat::Text => telemetry::Format::Text,
+            crate::config::LogFormat::Json => telemetry::Format::Json,
+        };
+        let edge = edge::Edge::new(
+            config.edge.clone(),
+            edge::Deps {
+                upstream: edge::upstream(self.routed.clone()),
+                public: public().await.map_err(process("describe the services"))?,
+                verifier,
+                policy,
+                jwks: keys.jwks(),
+                metrics: metrics.clone(),
+                request_log: RequestLog::stdout(format).map_err(process("open the request log"))?,
+                clock,
+            },
+        )?;
+        let listener = listen(config.edge.listen).await?;
+        self.edge_address = listener.local_addr().ok();
+        let stop = self.front.clone();
+        self.front_tasks.spawn(async move {
+            if let Err(error) = edge.serve(listener, stop).await {
+                tracing::error!(%error, "edge ended");
+            }
+        });
+        Ok(())
+    }
+
+    /// Seeds the sandbox where it is wanted and not there, waits until every score is there, and reports ready.
+    pub async fn make_ready(&self, config: &Config) -> Result<(), Error> {
+        if config.sandbox.enabled && !seed::is_done(&config.data_dir) {
+            let tenant = TenantId::new(seed::TENANT).map_err(process("name the sandbox"))?;
+            let token = self.token(Role::Admin, tenant, None, Duration::from_hours(1))?;
+            let authorization = bearer(&token).map_err(process("make a token"))?;
+            seed::seed(&config.data_dir, config.sandbox.seed, SystemClock.now(), self.channel(), authorization).await?;
+        }
+        self.caught_up().await?;
+        self.readiness.set(true);
+        Ok(())
+    }
+
+    /// A token of this process's issuer.
+    pub fn token(
+        &self,
+        role: Role,
+        tenant: TenantId,
+        client_id: Option<String>,
+        ttl: Duration,
+    ) -> Result<String, Error> {
+        let sub = format!("cli:{role}");
+        let grant = Grant { sub, user_id: None, role, tenant, scope: Vec::new(), client_id, ttl };
+        self.issuer.issue(&grant).map_err(process("make a token"))
+    }
+
+    /// Calls to all services of this process.
+    pub fn channel(&self) -> AnyChannel {
+        AnyChannel::new(self.routed.clone().map_err(|never| match never {}))
+    }
+
+    /// Waits until every score reflects everything recorded so far.
+    pub async fn caught_up(&self) -> Result<(), Error> {
+        self.clients.settle().await;
+        while !self.analytics.caught_up().await.map_err(process("ask for the state of the scores"))? {
+            tokio::time::sleep(CATCHING_UP).await;
+        }
+        Ok(())
+    }
+
+    /// Where the API is served.
+    pub fn edge_address(&self) -> Option<SocketAddr> {
+        self.edge_address
+    }
+
+    /// Where metrics and health are served.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Stops: no more requests, those under way are answered, what they changed is told of, then the store closes.
+    pub async fn stop(self) {
+        self.readiness.set(false);
+        self.front.cancel();
+        self.front_tasks.close();
+        self.front_tasks.wait().await;
+        self.clients.drain().await;
+        self.back.cancel();
+        self.back_tasks.close();
+        self.back_tasks.wait().await;
+        self.bus.close().await;
+    }
+}
+
+/// The roles to run. On an embedded store one process owns the data, so every role that keeps data is in it.
+fn roles(config: &Config, purpose: Purpose) -> Result<BTreeSet<NodeRole>, Error> {
+    let roles = config.roles();
+    if purpose == Purpose::Command {
+        return Ok(roles);
+    }
+    for (role, name) in [(NodeRole::Edge, "edge"), (NodeRole::Analytics, "analytics")] {
+        if roles.contains(&role) && !roles.contains(&NodeRole::Clients) {
+            return Err(Error::Roles { role: name, needs: "clients" });
+        }
+    }
+    Ok(roles)
+}
+
+/// Brings the schema of a data directory's store up to date; gives how many tables there are.
+pub fn migrate(config: &Config) -> Result<usize, Error> {
+    prepare(&config.data_dir)?;
+    store_embedded::Embedded::open(store_options(config, Arc::new(SystemClock)))?.close();
+    Ok(tables().len())
+}
+
+fn store_options(config: &Config, clock: Arc<dyn Clock>) -> store_embedded::Options {
+    store_embedded::Options::new(config.data_dir.join(STORE), tables())
+        .clock(clock)
+        .block_cache_bytes(config.store.cache_mib << 20)
+}
+
+async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
+    let options = store_options(config, clock);
+    let opened = tokio::task::spawn_blocking(move || store_embedded::Embedded::open(options)).await;
+    Ok(Arc::new(opened.map_err(process("open the store"))??))
+}
+
+/// The full names of the contract's services in packages that start so.
+fn services_of(package: &'static str) -> BTreeSet<&'static str> {
+    api::method::METHODS.iter().map(|method| method.service).filter(|service| service.starts_with(package)).collect()
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| Error::Listen { address: address.to_string(), source })
+}
+
+/// Reflection and health: what tools ask before they have a token.
+async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
+    let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(api::DESCRIPTOR_SET);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for service in services_of("riskmesh.") {
+        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
+    }
+    let public = edge::Public::default();
+    Ok(public.with(reflection().build_v1()?).with(reflection().build_v1alpha()?).with(health_service))
+}
+
+/// `Bearer …`, as gRPC metadata.
+pub fn bearer(token: &str) -> Result<MetadataValue<Ascii>, tonic::metadata::errors::InvalidMetadataValue> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
+    value.set_sensitive(true);
+    Ok(value)
+}

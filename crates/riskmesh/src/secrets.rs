@@ -1,0 +1,137 @@
+//! The keys of a data directory that are not for signing: one for page cursors, one or more for columns at rest. Each is a file of
+//! 64 hex digits that only its owner may read, made on first start.
+
+use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
+use riskmesh_core::cursor::Cursors;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why a key cannot be had; messages name files, never what is in them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system failed.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Not 64 hex digits.
+    #[error("{} is not a key: 64 hex digits", .0.display())]
+    Malformed(PathBuf),
+    /// Others on the machine could read it.
+    #[error("{} must not be accessible to others: chmod 600 it", .0.display())]
+    Exposed(PathBuf),
+    /// The cryptographic library refused.
+    #[error("use key {}", .0.display())]
+    Crypto(PathBuf, #[source] riskmesh_core::Error),
+}
+
+/// The keys.
+pub struct Secrets {
+    /// Seals page cursors.
+    pub cursors: Cursors,
+    /// Seals columns at rest.
+    pub columns: ColumnCipher,
+}
+
+impl Secrets {
+    /// Loads the keys in a directory, and makes those that are missing.
+    pub fn load_or_create(dir: &Path) -> Result<Self, Error> {
+        let cursors = Cursors::new(load_or_create(&dir.join("cursors.key"))?);
+        let mut columns = BTreeMap::from([(1, load_or_create(&dir.join("columns-1.key"))?)]);
+        // A rotation adds columns-2.key and so on: the highest number encrypts, all of them decrypt.
+        for number in 2.. {
+            let path = dir.join(format!("columns-{number}.key"));
+            match load(&path)? {
+                Some(key) => drop(columns.insert(number, key)),
+                None => break,
+            }
+        }
+        let current = columns.keys().next_back().copied().unwrap_or(1);
+        let columns = ColumnCipher::new(current, columns).map_err(|error| Error::Crypto(dir.to_owned(), error))?;
+        Ok(Self { cursors, columns })
+    }
+}
+
+fn load(path: &Path) -> Result<Option<Key>, Error> {
+    let fail = |source| Error::Io { doing: "read key", path: path.to_owned(), source };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(Error::Exposed(path.to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(fail)?;
+    let bytes = decode_hex(text.trim()).ok_or_else(|| Error::Malformed(path.to_owned()))?;
+    Key::new(&bytes).map(Some).map_err(|error| Error::Crypto(path.to_owned(), error))
+}
+
+fn load_or_create(path: &Path) -> Result<Key, Error> {
+    if let Some(key) = load(path)? {
+        return Ok(key);
+    }
+    let fail = |source| Error::Io { doing: "write key", path: path.to_owned(), source };
+    let bytes: [u8; 32] = random_bytes().map_err(|error| Error::Crypto(path.to_owned(), error))?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Whole or not at all: written and synced under another name, then linked to its own, which fails where somebody was faster.
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
+    let linked = std::fs::hard_link(&temporary, path);
+    std::fs::remove_file(&temporary).map_err(fail)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fail(error)),
+        _ => load(path)?.ok_or_else(|| Error::Malformed(path.to_owned())),
+    }
+}
+
+fn decode_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_last_and_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let cursor = {
+            let secrets = Secrets::load_or_create(dir.path()).unwrap();
+            secrets.cursors.seal(riskmesh_core::cursor::Scope { tenant: "t", query: "q" }, b"x").unwrap()
+        };
+        let again = Secrets::load_or_create(dir.path()).unwrap();
+        assert_eq!(again.cursors.open(riskmesh_core::cursor::Scope { tenant: "t", query: "q" }, &cursor).unwrap(), b"x");
+        let path = dir.path().join("cursors.key");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(Secrets::load_or_create(dir.path()), Err(Error::Exposed(_))));
+    }
+
+    #[test]
+    fn a_damaged_key_is_refused_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Secrets::load_or_create(dir.path()).unwrap());
+        let path = dir.path().join("columns-1.key");
+        for damaged in ["", "00", &"zz".repeat(32), &"é".repeat(32)] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(matches!(Secrets::load_or_create(dir.path()), Err(Error::Malformed(_))), "{damaged}");
+        }
+    }
+}

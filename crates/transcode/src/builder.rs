@@ -1,0 +1,194 @@
+//! How a transcoder is put together: descriptors and choices in, routes and plans out.
+
+use std::sync::Arc;
+
+use http::{HeaderName, StatusCode, header};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
+
+use crate::escape::Slash;
+use crate::plan::{Extensions, ParseOptions, Plans, PrintOptions};
+use crate::render::{Aip193, ErrorRenderer};
+use crate::request::Limits;
+use crate::router::Router;
+use crate::rule::{BuildError, RoutePlan, add_service};
+use crate::service::Transcoder;
+
+pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
+
+/// Everything about a transcoder but the service behind it.
+pub(crate) struct Engine {
+    pub(crate) plans: Plans,
+    pub(crate) router: Router,
+    /// By the router's index.
+    pub(crate) routes: Vec<Arc<RoutePlan>>,
+    pub(crate) parse: ParseOptions,
+    pub(crate) print: PrintOptions,
+    pub(crate) limits: Limits,
+    pub(crate) forward: HeaderPredicate,
+    pub(crate) expose: HeaderPredicate,
+    pub(crate) status_metadata: Option<HeaderName>,
+    pub(crate) renderer: Box<dyn ErrorRenderer>,
+}
+
+/// Builds a [`Transcoder`]. Every choice has a default; see the methods.
+#[must_use]
+pub struct Builder {
+    pool: DescriptorPool,
+    services: Option<Vec<String>>,
+    unannotated: bool,
+    extensions: Extensions,
+    slash: Slash,
+    parse: ParseOptions,
+    print: PrintOptions,
+    limits: Limits,
+    forward: HeaderPredicate,
+    expose: HeaderPredicate,
+    status_metadata: Option<HeaderName>,
+    success: Box<dyn Fn(&MethodDescriptor) -> StatusCode>,
+    renderer: Box<dyn ErrorRenderer>,
+}
+
+impl Builder {
+    /// Starts from a pool, decoded from the compiler's own bytes so that options are in it.
+    pub fn new(pool: DescriptorPool) -> Self {
+        Self {
+            pool,
+            services: None,
+            unannotated: false,
+            extensions: Extensions::default(),
+            slash: Slash::default(),
+            parse: ParseOptions::default(),
+            print: PrintOptions::default(),
+            limits: Limits::default(),
+            forward: Box::new(forwarded_by_default),
+            expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
+            status_metadata: None,
+            success: Box::new(|_| StatusCode::OK),
+            renderer: Box::new(Aip193),
+        }
+    }
+
+    /// Starts from an encoded `google.protobuf.FileDescriptorSet`.
+    ///
+    /// # Errors
+    /// Bytes that are no such set, and files that refer to what is missing.
+    pub fn from_descriptor_set(bytes: &[u8]) -> Result<Self, BuildError> {
+        Ok(Self::new(DescriptorPool::decode(bytes)?))
+    }
+
+    /// Serves these services only, by their full names. Default: every service of the pool.
+    pub fn services(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.services = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Serves methods without an HTTP rule at `POST /pkg.Service/Method`, body `*`. Default: no.
+    pub fn unannotated(mut self, on: bool) -> Self {
+        self.unannotated = on;
+        self
+    }
+
+    /// The descriptor extensions that change JSON. Default: none.
+    pub fn extensions(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions;
+        self
+    }
+
+    /// What becomes of `%2F` in variables that span several segments. Default: it is kept.
+    pub fn slash(mut self, slash: Slash) -> Self {
+        self.slash = slash;
+        self
+    }
+
+    /// How JSON and query parameters are read. Default: strictly.
+    pub fn parse_options(mut self, options: ParseOptions) -> Self {
+        self.parse = options;
+        self
+    }
+
+    /// How JSON is written. Default: as proto3 JSON says.
+    pub fn print_options(mut self, options: PrintOptions) -> Self {
+        self.print = options;
+        self
+    }
+
+    /// Bounds on requests and responses.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which request headers go to the service as metadata. Default: `authorization`, `traceparent`, `tracestate`,
+    /// `x-request-id`, `grpc-timeout`. Headers of the connection and of gRPC's own framing never go.
+    pub fn forward_headers(mut self, forward: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
+        self.forward = Box::new(forward);
+        self
+    }
+
+    /// Which metadata of a successful response (initial and trailing) become response headers. Default: `etag` and
+    /// `location`.
+    pub fn expose_metadata(mut self, expose: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
+        self.expose = Box::new(expose);
+        self
+    }
+
+    /// The metadata key by which a service chooses the HTTP status (200 to 399) of a success. Default: none.
+    pub fn status_metadata(mut self, name: HeaderName) -> Self {
+        self.status_metadata = Some(name);
+        self
+    }
+
+    /// The HTTP status of a method's success, asked once a method at [`build`](Self::build). An answer with 204 has no
+    /// body. Default: 200.
+    pub fn success_status(mut self, status: impl Fn(&MethodDescriptor) -> StatusCode + 'static) -> Self {
+        self.success = Box::new(status);
+        self
+    }
+
+    /// Who makes the answers to calls that failed. Default: [`Aip193`].
+    pub fn error_renderer(mut self, renderer: impl ErrorRenderer) -> Self {
+        self.renderer = Box::new(renderer);
+        self
+    }
+
+    /// Compiles routes and plans for `upstream`.
+    ///
+    /// # Errors
+    /// The first rule, template or extension that does not fit, by name.
+    pub fn build<S>(self, upstream: S) -> Result<Transcoder<S>, BuildError> {
+        let plans = Plans::new(&self.pool, &self.extensions)?;
+        let services = match &self.services {
+            None => self.pool.services().collect::<Vec<_>>(),
+            Some(names) => {
+                let find = |name: &String| {
+                    let no = || BuildError::NoService { name: name.clone() };
+                    self.pool.get_service_by_name(name).ok_or_else(no)
+                };
+                names.iter().map(find).collect::<Result<_, _>>()?
+            }
+        };
+        let mut router = Router::new(self.slash);
+        let mut routes = Vec::new();
+        for service in &services {
+            add_service(service, self.unannotated, &self.success, &plans, &mut router, &mut routes)?;
+        }
+        let engine = Engine {
+            plans,
+            router,
+            routes,
+            parse: self.parse,
+            print: self.print,
+            limits: self.limits,
+            forward: self.forward,
+            expose: self.expose,
+            status_metadata: self.status_metadata,
+            renderer: self.renderer,
+        };
+        Ok(Transcoder::new(Arc::new(engine), upstream))
+    }
+}
+
+/// The headers that go to the service by default.
+pub(crate) fn forwarded_by_default(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "authorization" | "traceparent" | "tracestate" | "x-request-id" | "grpc-timeout")
+}

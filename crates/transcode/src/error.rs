@@ -1,0 +1,214 @@
+//! What can go wrong with a call, in the terms of both sides: a gRPC code, an HTTP status, and what to tell the client.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tonic::Code;
+
+use crate::plan::{ParseError, ParseErrorKind};
+
+/// Any error of a lower layer.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of anything that can fail with an [`Error`].
+pub type Result<T> = std::result::Result<T, Box<Error>>;
+
+/// The class of an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// No route has the path: 404.
+    NotFound,
+    /// Routes have the path, but not with this method: 405.
+    MethodNotAllowed,
+    /// A segment of the path cannot become the field it is bound to: 400.
+    Path,
+    /// A query parameter is unknown, repeated, malformed, or sets what path or body set: 400.
+    Query,
+    /// The body is not JSON, or not JSON of the message: 400.
+    Body,
+    /// The body is larger than the limit: 413.
+    BodyTooLarge,
+    /// The body could not be read to its end: 400. [`Error::source`] tells why.
+    BodyRead,
+    /// The body is not JSON by its content type: 415.
+    UnsupportedMediaType,
+    /// The client accepts none of the forms that the answer has: 406.
+    NotAcceptable,
+    /// The service answered with a status that is not OK.
+    Upstream,
+    /// The service could not be reached, or the connection broke.
+    Transport,
+    /// The service's answer is not gRPC, too large, or not the message that it should be.
+    BadResponse,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub struct Error {
+    /// The class.
+    pub kind: Kind,
+    /// The gRPC code: the service's own, or the one that fits.
+    pub code: Code,
+    /// The HTTP status to answer with.
+    pub status: StatusCode,
+    /// A text for the client. For [`Kind::Upstream`] it is the service's own.
+    pub message: String,
+    /// The fields at fault, where there are any.
+    pub violations: Vec<FieldViolation>,
+    /// Where in the body the fault is, for [`Kind::Body`].
+    pub location: Option<Location>,
+    /// The methods that the path knows, for [`Kind::MethodNotAllowed`].
+    pub allow: Vec<String>,
+    /// `grpc-status-details-bin`, decoded: a serialised `google.rpc.Status`, or empty.
+    pub details: Bytes,
+    /// The metadata that came with the service's status (`retry-after` and the like).
+    pub metadata: HeaderMap,
+    /// The cause, not for the client.
+    pub source: Option<BoxError>,
+}
+
+/// A field at fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The path of JSON names, as in `address.lines[2]`; empty for the whole body.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+    /// What would have been right, where that can be said.
+    pub expected: Option<String>,
+}
+
+/// A place in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The 1-based line.
+    pub line: usize,
+    /// The 1-based column, in characters.
+    pub column: usize,
+    /// The offset in bytes.
+    pub offset: usize,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} ({}): {}", self.kind, self.status.as_u16(), self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl Kind {
+    fn code_and_status(self) -> (Code, StatusCode) {
+        match self {
+            Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => (Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED),
+            Self::Path | Self::Query | Self::Body | Self::BodyRead => {
+                (Code::InvalidArgument, StatusCode::BAD_REQUEST)
+            }
+            Self::BodyTooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UnsupportedMediaType => (Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::NotAcceptable => (Code::InvalidArgument, StatusCode::NOT_ACCEPTABLE),
+            Self::Upstream => (Code::Unknown, StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Transport => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            Self::BadResponse => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl Error {
+    /// An error of a class, with that class's code and status.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let (code, status) = kind.code_and_status();
+        Self {
+            kind,
+            code,
+            status,
+            message: message.into(),
+            violations: Vec::new(),
+            location: None,
+            allow: Vec::new(),
+            details: Bytes::new(),
+            metadata: HeaderMap::new(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn boxed(kind: Kind, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self::new(kind, message))
+    }
+
+    pub(crate) fn with_source(mut self: Box<Self>, source: impl Into<BoxError>) -> Box<Self> {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_violation(
+        mut self: Box<Self>,
+        field: impl Into<String>,
+        description: impl Into<String>,
+        expected: Option<String>,
+    ) -> Box<Self> {
+        let (field, description) = (field.into(), description.into());
+        self.violations.push(FieldViolation { field, description, expected });
+        self
+    }
+
+    /// The error of a gRPC status that a service sent.
+    pub(crate) fn upstream(status: &tonic::Status) -> Box<Self> {
+        let mut error = Self::boxed(Kind::Upstream, status.message());
+        error.code = status.code();
+        error.status = http_status(status.code());
+        error.details = Bytes::copy_from_slice(status.details());
+        error.metadata = status.metadata().clone().into_headers();
+        error
+    }
+
+    /// The error of a connection to the service that failed. A gRPC status among the causes tells more than the failure.
+    pub(crate) fn transport(source: BoxError) -> Box<Self> {
+        match tonic::Status::try_from_error(source) {
+            Ok(status) => {
+                let mut error = Self::boxed(Kind::Transport, "the service is unavailable");
+                if status.code() != Code::Unknown {
+                    error.code = status.code();
+                    error.status = http_status(status.code());
+                }
+                error.with_source(status)
+            }
+            Err(source) => Self::boxed(Kind::Transport, "the service is unavailable").with_source(source),
+        }
+    }
+}
+
+impl From<ParseError> for Box<Error> {
+    fn from(parse: ParseError) -> Self {
+        let mut error = Error::boxed(Kind::Body, parse.to_string());
+        let (line, column, offset) = (parse.line, parse.column, parse.offset);
+        error.location = Some(Location { line, column, offset });
+        if parse.kind == ParseErrorKind::Syntax {
+            return error;
+        }
+        error.with_violation(parse.path, parse.message, parse.expected)
+    }
+}
+
+/// The HTTP status of a gRPC code, as `google/rpc/code.proto` maps them.
+pub fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        // 499 "client closed request" has no constant; 200..=999 are all valid.
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+    }
+}

@@ -1,0 +1,56 @@
+//! A tower service that fronts any gRPC service with HTTP and JSON, from descriptors alone (`google.api.http`).
+//!
+//! It is fast because it builds no messages: at start every message type is compiled into a [plan](plan), and a call
+//! runs plans over bytes, JSON to wire format and back, in one pass each. It is strict: unknown fields and parameters,
+//! duplicate keys, collisions between path, query and body, overflow and bad UTF-8 are errors that say where.
+//!
+//! ```ignore
+//! let transcoder = Transcoder::builder(DescriptorPool::decode(descriptor_bytes)?)
+//!     .services(["pkg.v1.Clients"])                       // default: all
+//!     .extensions(Extensions { enum_spelling: Some("pkg.options.v1.json_name".into()), ..Default::default() })
+//!     .print_options(PrintOptions { always_print_primitive_fields: true, ..Default::default() })
+//!     .forward_headers(|name| name == "authorization")
+//!     .expose_metadata(|name| name == "etag")
+//!     .status_metadata(HeaderName::from_static("x-http-code"))
+//!     .success_status(|rpc| if rpc.name().starts_with("Create") { StatusCode::CREATED } else { StatusCode::OK })
+//!     .error_renderer(MyRenderer)
+//!     .build(grpc_service)?;                              // S: Service<Request<tonic::body::Body>> + Clone
+//!
+//! // As a tower service:
+//! let response = transcoder.clone().oneshot(request).await?;
+//!
+//! // Or step by step, with work of one's own in between:
+//! let matched = match transcoder.route(request.method(), request.uri().path()) {
+//!     Ok(matched) => matched,                             // matched.rpc(), matched.template(), matched.bindings()
+//!     Err(error) if request.method() == Method::OPTIONS => return transcoder.options(error),
+//!     Err(error) => return transcoder.render(&ErrorContext::of(&parts), &error),
+//! };
+//! authorise(&request, matched.rpc())?;
+//! let response = transcoder.call_matched(matched, request).await;
+//! ```
+//!
+//! The code, from the outside in: [`Transcoder`] (HTTP on one side, gRPC on the other), the request woven from path,
+//! query and body, the [`router`] over [`template`]s, and the [`plan`]s over JSON and wire format.
+//!
+//! Architecture invariant: nothing here knows the product that it serves; what is particular (error shape, headers,
+//! spellings, statuses) is given to the [`Builder`]. Descriptors are read at start only.
+
+mod builder;
+mod error;
+mod escape;
+pub mod plan;
+mod render;
+mod request;
+pub mod router;
+mod rule;
+mod service;
+pub mod template;
+
+pub use builder::Builder;
+pub use error::{BoxError, Error, FieldViolation, Kind, Location, Result, http_status};
+pub use escape::{Slash, query_parameters};
+pub use plan::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
+pub use render::{Aip193, ErrorContext, ErrorRenderer, code_name};
+pub use request::Limits;
+pub use rule::BuildError;
+pub use service::{Body, Matched, Transcoder};

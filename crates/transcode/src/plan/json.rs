@@ -1,0 +1,323 @@
+//! A strict JSON reader over bytes (RFC 8259): values are taken from the text in place, nothing is built.
+//!
+//! The text must be UTF-8 as a whole; [`Json::new`] checks that once. Nesting is bounded.
+
+use super::fail::{Fail, ParseErrorKind};
+
+type Result<T> = std::result::Result<T, Fail>;
+
+#[derive(Debug)]
+pub(crate) struct Json<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: usize,
+    max_depth: usize,
+}
+
+/// A place to come back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(usize, usize);
+
+impl<'a> Json<'a> {
+    pub(crate) fn new(text: &'a [u8], max_depth: usize) -> Result<Self> {
+        match std::str::from_utf8(text) {
+            Ok(_) => Ok(Self { text, at: 0, depth: 0, max_depth }),
+            Err(e) => Err(Fail::new(ParseErrorKind::Syntax, e.valid_up_to(), "not UTF-8")),
+        }
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.at, self.depth)
+    }
+
+    pub(crate) fn reset(&mut self, mark: Mark) {
+        Mark(self.at, self.depth) = mark;
+    }
+
+    pub(crate) fn syntax(&self, message: &'static str) -> Fail {
+        Fail::new(ParseErrorKind::Syntax, self.at, message)
+    }
+
+    /// An error about the value that comes next: it is not what the field takes.
+    pub(crate) fn mismatch(&mut self, expected: &str) -> Fail {
+        let found = match self.peek() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            Some(_) => return self.syntax("expected a value"),
+            None => return self.syntax("unexpected end of input"),
+        };
+        let message = format!("expected {expected}, found {found}");
+        Fail::new(ParseErrorKind::Value, self.at, message).expected(expected.to_owned())
+    }
+
+    /// The first byte of what comes next, behind white space.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        while let Some(&byte) = self.text.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    #[inline]
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes an opening bracket; true if the matching closing one follows directly (and was taken).
+    pub(crate) fn open(&mut self, bracket: u8) -> Result<bool> {
+        let expected = if bracket == b'{' { "an object" } else { "an array" };
+        if self.peek() != Some(bracket) {
+            return Err(self.mismatch(expected));
+        }
+        if self.depth == self.max_depth {
+            return Err(Fail::new(ParseErrorKind::TooDeep, self.at, "nested too deeply"));
+        }
+        self.at += 1;
+        self.depth += 1;
+        Ok(self.close(bracket))
+    }
+
+    fn close(&mut self, bracket: u8) -> bool {
+        let closed = self.eat(bracket + 2);
+        self.depth -= usize::from(closed);
+        closed
+    }
+
+    /// After an element: true if a comma announces another one, false if the bracket closes.
+    #[inline]
+    pub(crate) fn more(&mut self, bracket: u8) -> Result<bool> {
+        if self.eat(b',') {
+            return Ok(true);
+        }
+        if self.close(bracket) {
+            return Ok(false);
+        }
+        Err(self.syntax(if bracket == b'{' { "expected `,` or `}`" } else { "expected `,` or `]`" }))
+    }
+
+    /// Takes an object's key up to and with the colon.
+    #[inline]
+    pub(crate) fn key<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]>
+    where
+        'a: 's,
+    {
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("expected a key in double quotes"));
+        }
+        let key = self.string(scratch)?;
+        if !self.eat(b':') {
+            return Err(self.syntax("expected `:`"));
+        }
+        Ok(key)
+    }
+
+    /// Takes `"name"` and the colon if exactly this key comes next.
+    #[inline]
+    pub(crate) fn eat_key(&mut self, name: &[u8]) -> bool {
+        let Some(rest) = self.text[self.at..].strip_prefix(b"\"") else { return false };
+        let Some(rest) = rest.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"\"")) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut self.at, self.text.len() - rest.len());
+        let eaten = self.eat(b':');
+        if !eaten {
+            self.at = before;
+        }
+        eaten
+    }
+
+    /// Takes a string. What it stands for lies in the text itself, or in `scratch` if there were escapes.
+    #[inline]
+    pub(crate) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]>
+    where
+        'a: 's,
+    {
+        let start = self.at + 1;
+        let end = start + plain_len(&self.text[start..]);
+        if self.text.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(&self.text[start..end]);
+        }
+        scratch.clear();
+        scratch.extend_from_slice(&self.text[start..end]);
+        self.at = end;
+        self.escaped(scratch)?;
+        Ok(scratch)
+    }
+
+    fn escaped(&mut self, scratch: &mut Vec<u8>) -> Result<()> {
+        loop {
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape(scratch)?,
+                Some(_) => return Err(self.syntax("control character in a string")),
+                None => return Err(self.syntax("unexpected end of input in a string")),
+            }
+            let plain = plain_len(&self.text[self.at..]);
+            scratch.extend_from_slice(&self.text[self.at..self.at + plain]);
+            self.at += plain;
+        }
+    }
+
+    fn escape(&mut self, scratch: &mut Vec<u8>) -> Result<()> {
+        let byte = match self.text.get(self.at + 1) {
+            Some(b'u') => return self.unicode(scratch),
+            Some(b'b') => 0x08,
+            Some(b'f') => 0x0c,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(&same @ (b'"' | b'\\' | b'/')) => same,
+            _ => return Err(self.syntax("bad escape in a string")),
+        };
+        scratch.push(byte);
+        self.at += 2;
+        Ok(())
+    }
+
+    fn unicode(&mut self, scratch: &mut Vec<u8>) -> Result<()> {
+        let unit = |at: usize| -> Option<u32> {
+            let digits = self.text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+            digits.iter().try_fold(0, |unit, d| Some(unit << 4 | char::from(*d).to_digit(16)?))
+        };
+        let Some(first) = unit(self.at) else { return Err(self.syntax("bad escape in a string")) };
+        let (code, length) = match (first, unit(self.at + 6)) {
+            (0xd800..0xdc00, Some(second @ 0xdc00..0xe000)) => {
+                (0x10000 + ((first - 0xd800) << 10 | (second - 0xdc00)), 12)
+            }
+            _ => (first, 6),
+        };
+        let Some(character) = char::from_u32(code) else {
+            return Err(self.syntax("lone surrogate in a string"));
+        };
+        scratch.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        self.at += length;
+        Ok(())
+    }
+
+    /// Takes a number and returns its text.
+    pub(crate) fn number(&mut self) -> Result<&'a [u8]> {
+        let rest = &self.text[self.at..];
+        let length = number_len(rest);
+        let ends =
+            rest.get(length).is_none_or(|b| matches!(b, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
+        if length == 0 || !ends {
+            return Err(self.syntax("not a number as JSON writes them"));
+        }
+        self.at += length;
+        Ok(&rest[..length])
+    }
+
+    /// Takes the word `true`, `false` or `null`.
+    pub(crate) fn word(&mut self, word: &'static str) -> Result<()> {
+        let rest = &self.text[self.at..];
+        let ends = rest.get(word.len()).is_none_or(|b| !b.is_ascii_alphanumeric());
+        if !rest.starts_with(word.as_bytes()) || !ends {
+            return Err(self.syntax("expected a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    pub(crate) fn boolean(&mut self) -> Result<bool> {
+        match self.peek() {
+            Some(b't') => self.word("true").map(|()| true),
+            Some(b'f') => self.word("false").map(|()| false),
+            _ => Err(self.mismatch("a boolean")),
+        }
+    }
+
+    /// Takes any value, checking its syntax.
+    pub(crate) fn skip(&mut self, scratch: &mut Vec<u8>) -> Result<()> {
+        match self.peek() {
+            Some(b'"') => self.string(scratch).map(drop),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            Some(bracket @ (b'{' | b'[')) => {
+                let mut more = !self.open(bracket)?;
+                while more {
+                    if bracket == b'{' {
+                        self.key(scratch)?;
+                    }
+                    self.skip(scratch)?;
+                    more = self.more(bracket)?;
+                }
+                Ok(())
+            }
+            Some(_) => Err(self.syntax("expected a value")),
+            None => Err(self.syntax("unexpected end of input")),
+        }
+    }
+
+    pub(crate) fn end(&mut self) -> Result<()> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.syntax("text after the end of the value")),
+        }
+    }
+}
+
+/// How many bytes come before the first quote, backslash or control character: eight at a time.
+#[inline]
+pub(crate) fn plain_len(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, _) = text.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if found != 0 {
+            break;
+        }
+        at += 8;
+    }
+    let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20);
+    at + text[at..].iter().position(special).unwrap_or(text.len() - at)
+}
+
+/// The length of the JSON number that the text starts with; 0 if it starts with none.
+pub(crate) fn number_len(text: &[u8]) -> usize {
+    let digits = |at: usize| text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = if text.get(at) == Some(&b'0') { 1 } else { digits(at) };
+    if whole == 0 {
+        return 0;
+    }
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        match digits(at + 1) {
+            0 => return 0,
+            fraction => at += 1 + fraction,
+        }
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        match text.get(at + 1 + sign).map_or(0, |_| digits(at + 1 + sign)) {
+            0 => return 0,
+            exponent => at += 1 + sign + exponent,
+        }
+    }
+    at
+}

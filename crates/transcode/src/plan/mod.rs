@@ -1,0 +1,247 @@
+//! Plans: every message type compiled once, at start, into what a call needs to turn JSON into wire bytes and back.
+//!
+//! A plan is a dense array of fields in the order of their numbers, a perfect hash over JSON and proto names, and the
+//! keys and enum names as they are printed, escaped and quoted beforehand. A call runs over bytes with it: JSON is read
+//! once and written as wire format ([`Plans::parse`]), wire format is read once and written as JSON ([`Plans::print`]).
+//! No message object exists in between. The mapping is proto3 JSON (<https://protobuf.dev/programming-guides/json>).
+
+mod build;
+mod fail;
+mod json;
+mod known;
+mod mask;
+mod names;
+mod options;
+mod parse;
+mod print;
+mod scalar;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU8;
+
+pub use build::Error;
+pub use fail::{ParseError, ParseErrorKind};
+pub use options::{Extensions, ParseOptions, PrintOptions, UnknownFields};
+pub use print::PrintError;
+
+pub(crate) use fail::shown;
+pub(crate) use json::Json;
+pub(crate) use known::{Known, put_duration, put_field_mask, put_timestamp};
+pub(crate) use parse::{Bound, Parser, Taken};
+pub(crate) use scalar::TextError;
+pub(crate) use wire::{LEN, Raw, Reader, close_len, open_len, put_len, put_tag};
+
+use names::Names;
+
+/// The plan of one message type, by its place among the [`Plans`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MessageId(u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EnumId(u32);
+
+/// The plans of all message types of a descriptor pool.
+#[derive(Debug)]
+pub struct Plans {
+    messages: Vec<Message>,
+    enums: Vec<Enum>,
+    by_name: HashMap<Box<str>, MessageId>,
+}
+
+/// The plan of a message type.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) name: Box<str>,
+    pub(crate) known: Known,
+    /// In the order of their numbers.
+    pub(crate) fields: Box<[Field]>,
+    /// JSON names and proto names, to indices of `fields`.
+    pub(crate) names: Names,
+    /// From a field number to its index plus one, for small numbers; the rest by binary search.
+    pub(crate) dense: Box<[u16]>,
+    pub(crate) oneofs: u32,
+}
+
+/// The plan of a field.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a field")]
+pub(crate) struct Field {
+    pub(crate) number: u32,
+    /// The wire type of one value.
+    pub(crate) wire: u32,
+    pub(crate) kind: Kind,
+    pub(crate) shape: Shape,
+    /// Whether JSON lists of it are written packed.
+    pub(crate) packed: bool,
+    /// No presence: the default value and absence are the same.
+    pub(crate) implicit: bool,
+    pub(crate) oneof: Option<u32>,
+    pub(crate) name: Box<str>,
+    pub(crate) json_name: Box<str>,
+    /// `,"jsonName":`
+    pub(crate) json_key: Box<[u8]>,
+    /// `,"proto_name":`
+    pub(crate) proto_key: Box<[u8]>,
+    /// 64-bit integers print as numbers.
+    pub(crate) number_in_json: bool,
+    /// A string that also takes an exact JSON number.
+    pub(crate) decimal: bool,
+    /// How many bytes the last length of this field took: what is reserved for the next one.
+    pub(crate) width: AtomicU8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Singular,
+    Repeated,
+    /// A map; the entry's fields are key and value.
+    Map(MessageId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+    Enum(EnumId),
+    Message(MessageId),
+    Group(MessageId),
+}
+
+/// The plan of an enum type.
+#[derive(Debug)]
+pub(crate) struct Enum {
+    /// Spellings and proto names, to indices of `values`.
+    pub(crate) names: Names,
+    /// In the order of their numbers; of aliases the first declared.
+    pub(crate) values: Box<[EnumValue]>,
+    /// `google.protobuf.NullValue`: JSON null.
+    pub(crate) null: bool,
+    /// Numbers without a name are not values of the enum (proto2).
+    pub(crate) closed: bool,
+    /// What an error says would have been right.
+    pub(crate) expected: Box<str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EnumValue {
+    pub(crate) number: i32,
+    /// The spelling to print, in quotes.
+    pub(crate) quoted: Box<[u8]>,
+}
+
+impl Plans {
+    /// The plan of a message type, by its full name (`pkg.Message`).
+    pub fn message(&self, full_name: &str) -> Option<MessageId> {
+        self.by_name.get(full_name).copied()
+    }
+
+    /// Turns a JSON text into a wire-format message, appended to `out`.
+    ///
+    /// # Errors
+    /// Says what is wrong and where; `out` then holds a part of the message.
+    pub fn parse(
+        &self,
+        message: MessageId,
+        json: &[u8],
+        options: &ParseOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ParseError> {
+        self.parse_with(json, options, out, |parser| parser.message(message, None))
+    }
+
+    /// Runs a parser over a whole JSON text.
+    pub(crate) fn parse_with(
+        &self,
+        json: &[u8],
+        options: &ParseOptions,
+        out: &mut Vec<u8>,
+        value: impl FnOnce(&mut Parser<'_>) -> Result<(), fail::Fail>,
+    ) -> Result<(), ParseError> {
+        let run = || {
+            let mut parser = Parser::new(self, options, Json::new(json, options.max_depth)?, out);
+            value(&mut parser)?;
+            parser.end()
+        };
+        run().map_err(|fail| fail.locate(json))
+    }
+
+    /// Turns a wire-format message into JSON, appended to `out`.
+    ///
+    /// # Errors
+    /// Bytes that are no such message, and values that JSON cannot hold; `out` then holds a part of the text.
+    pub fn print(
+        &self,
+        message: MessageId,
+        wire: &[u8],
+        options: &PrintOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PrintError> {
+        print::Printer::new(self, options, out).message(message, wire)
+    }
+
+    /// Turns one field of a wire-format message into JSON: the field's default if the message lacks it.
+    pub(crate) fn print_field(
+        &self,
+        message: MessageId,
+        field: u32,
+        wire: &[u8],
+        options: &PrintOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PrintError> {
+        print::Printer::new(self, options, out).only(message, field, wire)
+    }
+
+    /// The paths that a JSON text names in a message: the field mask of a PATCH with this body.
+    pub(crate) fn mask(
+        &self,
+        message: MessageId,
+        json: &[u8],
+        options: &ParseOptions,
+    ) -> Result<Vec<String>, ParseError> {
+        mask::infer(self, message, json, options).map_err(|fail| fail.locate(json))
+    }
+
+    pub(crate) fn get(&self, id: MessageId) -> &Message {
+        &self.messages[id.0 as usize]
+    }
+
+    pub(crate) fn get_enum(&self, id: EnumId) -> &Enum {
+        &self.enums[id.0 as usize]
+    }
+}
+
+impl Message {
+    /// The index of the field with this number.
+    #[inline]
+    pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
+        match self.dense.get(number as usize) {
+            Some(index) => usize::from(*index).checked_sub(1),
+            None if self.fields.last()?.number < number => None,
+            None => self.fields.binary_search_by_key(&number, |field| field.number).ok(),
+        }
+    }
+}
+
+impl Field {
+    /// The type of a singular or repeated message field.
+    pub(crate) fn message(&self) -> Option<MessageId> {
+        match (self.shape, self.kind) {
+            (Shape::Singular | Shape::Repeated, Kind::Message(id) | Kind::Group(id)) => Some(id),
+            _ => None,
+        }
+    }
+}

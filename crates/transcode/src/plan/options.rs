@@ -1,0 +1,58 @@
+//! What a caller may choose about JSON.
+
+/// Extensions of the descriptors that change how JSON is written and read, by their full names; none by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// A string extension of `google.protobuf.EnumValueOptions`: the value's spelling in JSON. It is what is printed;
+    /// the proto name and the number are still read.
+    pub enum_spelling: Option<String>,
+    /// A bool extension of `google.protobuf.FieldOptions`: 64-bit integers of the field print as JSON numbers.
+    pub number: Option<String>,
+    /// A bool extension of `google.protobuf.FieldOptions`: the string field also takes a JSON number without an
+    /// exponent; its digits, as written, are the string.
+    pub decimal: Option<String>,
+}
+
+/// What happens to a JSON key or a query parameter that names no field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// It is an error.
+    #[default]
+    Reject,
+    /// It is skipped, and so are names that an enum does not have.
+    Ignore,
+}
+
+/// How JSON is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseOptions {
+    /// What happens to keys that name no field.
+    pub unknown_fields: UnknownFields,
+    /// How deep objects and arrays may nest.
+    pub max_depth: usize,
+}
+
+impl Default for ParseOptions {
+    fn default() -> Self {
+        Self { unknown_fields: UnknownFields::Reject, max_depth: 100 }
+    }
+}
+
+/// How JSON is written. The default is proto3 JSON's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, as protobuf's own printers have them"
+)]
+pub struct PrintOptions {
+    /// Singular scalars and enums without presence are printed also when they hold their default.
+    pub always_print_primitive_fields: bool,
+    /// Empty lists and maps are printed as `[]` and `{}`.
+    pub always_print_empty_lists: bool,
+    /// Enums print as numbers.
+    pub enums_as_numbers: bool,
+    /// Keys are the fields' names in the proto file, not their JSON names.
+    pub proto_names: bool,
+    /// 64-bit integers print as JSON numbers, not as strings.
+    pub int64_as_numbers: bool,
+}

@@ -1,0 +1,414 @@
+//! JSON to wire format, in one pass.
+
+mod known;
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::fail::{Fail, ParseErrorKind, shown};
+use super::json::Json;
+use super::known::Known;
+use super::scalar::{TextError, expected, put_enum_number, put_number, put_string};
+use super::wire::{END_GROUP, LEN, close_len, open_len, put_tag};
+use super::{Field, Kind, Message, MessageId, ParseOptions, Plans, Shape, UnknownFields};
+
+type Result<T> = std::result::Result<T, Fail>;
+
+/// Fields of a message that path or query have set already, so that the body must not.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// By field index.
+    fields: Vec<(u32, Taken)>,
+    oneofs: Vec<u32>,
+}
+
+/// How much of a field is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Whole,
+    /// Only some fields of the message inside.
+    Inside(Bound),
+}
+
+impl Bound {
+    /// Marks the field at the end of `path` (field indices from `message` down); false if it, a part of it, its parent
+    /// as a whole, or another member of its oneof is taken already.
+    pub(crate) fn take(&mut self, plans: &Plans, message: MessageId, path: &[u32]) -> bool {
+        let Some((&index, rest)) = path.split_first() else { return false };
+        let field = &plans.get(message).fields[index as usize];
+        let known = self.fields.iter().position(|(taken, _)| *taken == index);
+        let at = match (known, field.oneof) {
+            (Some(at), _) => at,
+            (None, Some(oneof)) if self.oneofs.contains(&oneof) => return false,
+            (None, oneof) => {
+                self.oneofs.extend(oneof);
+                self.fields.push((
+                    index,
+                    if rest.is_empty() { Taken::Whole } else { Taken::Inside(Self::default()) },
+                ));
+                self.fields.len() - 1
+            }
+        };
+        match (&mut self.fields[at].1, field.message()) {
+            (Taken::Inside(inside), Some(message)) if !rest.is_empty() => inside.take(plans, message, rest),
+            _ => known.is_none() && rest.is_empty(),
+        }
+    }
+
+    /// What is taken of a field, or of the oneof that it belongs to.
+    pub(crate) fn get(&self, index: u32, field: &Field) -> Option<&Taken> {
+        if let Some((_, taken)) = self.fields.iter().find(|(taken, _)| *taken == index) {
+            return Some(taken);
+        }
+        field.oneof.filter(|oneof| self.oneofs.contains(oneof)).map(|_| &Taken::Whole)
+    }
+}
+
+/// A set of small numbers: which fields and oneofs of a message were seen.
+#[derive(Debug, Default)]
+struct Seen {
+    first: u64,
+    rest: Vec<u64>,
+}
+
+impl Seen {
+    /// Adds a number; false if it was there.
+    fn insert(&mut self, number: usize) -> bool {
+        let word = match number / 64 {
+            0 => &mut self.first,
+            word => {
+                if self.rest.len() < word {
+                    self.rest.resize(word, 0);
+                }
+                &mut self.rest[word - 1]
+            }
+        };
+        let bit = 1 << (number % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
+/// What became of a scalar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Value,
+    Default,
+    /// An enum name that the enum lacks, where unknown things are ignored.
+    Nothing,
+}
+
+pub(crate) struct Parser<'a> {
+    plans: &'a Plans,
+    options: &'a ParseOptions,
+    json: Json<'a>,
+    out: &'a mut Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Parser<'a> {
+    pub(crate) fn new(
+        plans: &'a Plans,
+        options: &'a ParseOptions,
+        json: Json<'a>,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
+        Self { plans, options, json, out, scratch: Vec::new() }
+    }
+
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.json.end()
+    }
+
+    /// Writes the content of a message, whatever its JSON form.
+    pub(crate) fn message(&mut self, id: MessageId, bound: Option<&Bound>) -> Result<()> {
+        let plan = self.plans.get(id);
+        match plan.known {
+            Known::No => self.object(plan, bound, false),
+            known => self.known(known, plan),
+        }
+    }
+
+    /// Writes a message's fields from an object. `typed`: the object is an Any's, whose `@type` was read already.
+    fn object(&mut self, plan: &'a Message, bound: Option<&Bound>, typed: bool) -> Result<()> {
+        let mut seen = Seen::default();
+        let mut typed = typed;
+        let mut next = 0;
+        let mut more = !self.json.open(b'{')?;
+        while more {
+            let Some(index) = self.key(plan, next, &mut typed)? else {
+                more = self.json.more(b'{')?;
+                continue;
+            };
+            next = index + 1;
+            let field = &plan.fields[index];
+            let duplicate =
+                |at| Fail::new(ParseErrorKind::Duplicate, at, "given twice").field(&field.json_name);
+            if !seen.insert(plan.oneofs as usize + index) {
+                return Err(duplicate(self.json.offset()));
+            }
+            if self.absent(field)? {
+                more = self.json.more(b'{')?;
+                continue;
+            }
+            if let Some(oneof) = field.oneof
+                && !seen.insert(oneof as usize)
+            {
+                let at = self.json.offset();
+                let fail =
+                    Fail::new(ParseErrorKind::Duplicate, at, "another member of its oneof is given too");
+                return Err(fail.field(&field.json_name));
+            }
+            self.bound_field(plan, index, bound).map_err(|fail| fail.field(&field.json_name))?;
+            more = self.json.more(b'{')?;
+        }
+        Ok(())
+    }
+
+    /// Takes a key: the index of its field, or `None` if the key and its value were passed over.
+    fn key(&mut self, plan: &'a Message, next: usize, typed: &mut bool) -> Result<Option<usize>> {
+        if self.json.peek() == Some(b'"')
+            && let Some(likely) = plan.fields.get(next)
+            && self.json.eat_key(likely.json_name.as_bytes())
+        {
+            return Ok(Some(next));
+        }
+        let at = self.json.offset();
+        let key = self.json.key(&mut self.scratch)?;
+        if let Some(index) = plan.names.get(key) {
+            return Ok(Some(index as usize));
+        }
+        if *typed && key == b"@type" {
+            *typed = false;
+        } else if self.options.unknown_fields == UnknownFields::Reject {
+            let name = shown(key);
+            let fail = Fail::new(ParseErrorKind::Unknown, at, "unknown field");
+            return Err(fail.field(&name));
+        }
+        self.json.skip(&mut self.scratch)?;
+        Ok(None)
+    }
+
+    /// Takes a null that stands for absence.
+    fn absent(&mut self, field: &Field) -> Result<bool> {
+        if self.json.peek() != Some(b'n') || field.shape == Shape::Singular && self.takes_null(field.kind) {
+            return Ok(false);
+        }
+        self.json.word("null").map(|()| true)
+    }
+
+    /// Whether null is a value of the kind.
+    fn takes_null(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Enum(id) => self.plans.get_enum(id).null,
+            Kind::Message(id) => self.plans.get(id).known == Known::Value,
+            _ => false,
+        }
+    }
+
+    /// Writes the field with this index of `message` from the value that comes next: the body of a rule `body: "f"`.
+    pub(crate) fn body_field(&mut self, message: MessageId, index: u32, bound: Option<&Bound>) -> Result<()> {
+        let plan = self.plans.get(message);
+        let field = &plan.fields[index as usize];
+        if self.absent(field)? { Ok(()) } else { self.bound_field(plan, index as usize, bound) }
+    }
+
+    fn bound_field(&mut self, plan: &'a Message, index: usize, bound: Option<&Bound>) -> Result<()> {
+        let field = &plan.fields[index];
+        let inside = match bound.and_then(|bound| bound.get(index as u32, field)) {
+            Some(Taken::Whole) => {
+                let at = self.json.offset();
+                return Err(Fail::new(ParseErrorKind::Collision, at, "already set by the path or the query"));
+            }
+            Some(Taken::Inside(inside)) => Some(inside),
+            None => None,
+        };
+        match field.shape {
+            Shape::Singular => self.singular(field, inside),
+            Shape::Repeated => self.repeated(field),
+            Shape::Map(entry) => self.map(field, self.plans.get(entry)),
+        }
+    }
+
+    /// Writes the tag and the value of a field that is not repeated.
+    fn singular(&mut self, field: &'a Field, bound: Option<&Bound>) -> Result<()> {
+        let start = self.out.len();
+        put_tag(self.out, field.number, field.wire);
+        match self.value(field, bound)? {
+            Wrote::Value => {}
+            Wrote::Default if !field.implicit => {}
+            Wrote::Default | Wrote::Nothing => self.out.truncate(start),
+        }
+        Ok(())
+    }
+
+    /// Writes a value behind its tag.
+    fn value(&mut self, field: &'a Field, bound: Option<&Bound>) -> Result<Wrote> {
+        match field.kind {
+            Kind::Message(id) => self.delimited(field, |parser| parser.message(id, bound))?,
+            Kind::Group(id) => {
+                self.message(id, bound)?;
+                put_tag(self.out, field.number, END_GROUP);
+            }
+            _ => return self.scalar(field),
+        }
+        Ok(Wrote::Value)
+    }
+
+    fn delimited(&mut self, field: &Field, content: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let width = field.width.load(Relaxed);
+        let at = open_len(self.out, width);
+        content(self)?;
+        let right = close_len(self.out, at, width);
+        if right != width {
+            field.width.store(right, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn repeated(&mut self, field: &'a Field) -> Result<()> {
+        if self.json.open(b'[')? {
+            return Ok(());
+        }
+        if !field.packed {
+            return self.elements(field, |parser, _| {
+                let start = parser.out.len();
+                put_tag(parser.out, field.number, field.wire);
+                if parser.value(field, None)? == Wrote::Nothing {
+                    parser.out.truncate(start);
+                }
+                Ok(())
+            });
+        }
+        put_tag(self.out, field.number, LEN);
+        self.delimited(field, |parser| {
+            parser.elements(field, |parser, _| {
+                let start = parser.out.len();
+                if parser.scalar(field)? == Wrote::Nothing {
+                    parser.out.truncate(start);
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// The elements of an array whose bracket was taken and that is not empty.
+    fn elements(
+        &mut self,
+        field: &Field,
+        mut element: impl FnMut(&mut Self, usize) -> Result<()>,
+    ) -> Result<()> {
+        let mut index = 0;
+        loop {
+            if self.json.peek() == Some(b'n') && !self.takes_null(field.kind) {
+                return Err(self.json.mismatch(expected(field.kind)).index(index));
+            }
+            element(self, index).map_err(|fail| fail.index(index))?;
+            index += 1;
+            if !self.json.more(b'[')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn map(&mut self, field: &'a Field, entry: &'a Message) -> Result<()> {
+        let [key_field, value_field] = &*entry.fields else {
+            return Err(self.json.syntax("a map whose entry has no key and value"));
+        };
+        let mut keys: HashSet<Box<[u8]>> = HashSet::new();
+        let mut more = !self.json.open(b'{')?;
+        while more {
+            let at = self.json.offset();
+            let key = self.json.key(&mut self.scratch)?;
+            let start = self.out.len();
+            put_tag(self.out, field.number, LEN);
+            let width = field.width.load(Relaxed);
+            let length = open_len(self.out, width);
+            put_tag(self.out, key_field.number, key_field.wire);
+            let key_start = self.out.len();
+            // The text was checked to be UTF-8 as a whole, and escapes decode to characters.
+            let text = str::from_utf8(key).unwrap_or_default();
+            let put = self.plans.put_text(key_field, text, self.out);
+            put.map_err(|error| value_fail(at, error).key(key))?;
+            let name = shown(key);
+            if !keys.insert(self.out[key_start..].into()) {
+                return Err(Fail::new(ParseErrorKind::Duplicate, at, "given twice").key(name.as_bytes()));
+            }
+            if self.json.peek() == Some(b'n') && !self.takes_null(value_field.kind) {
+                return Err(self.json.mismatch(expected(value_field.kind)).key(name.as_bytes()));
+            }
+            put_tag(self.out, value_field.number, value_field.wire);
+            let wrote = self.value(value_field, None).map_err(|fail| fail.key(name.as_bytes()))?;
+            if wrote == Wrote::Nothing {
+                self.out.truncate(start);
+            } else {
+                let right = close_len(self.out, length, width);
+                field.width.store(right, Relaxed);
+            }
+            more = self.json.more(b'{')?;
+        }
+        Ok(())
+    }
+
+    /// Writes a scalar without its tag.
+    fn scalar(&mut self, field: &Field) -> Result<Wrote> {
+        let at = {
+            self.json.peek();
+            self.json.offset()
+        };
+        let first = self.json.peek();
+        let put = match (field.kind, first) {
+            (Kind::Bool, _) => {
+                let value = self.json.boolean()?;
+                self.out.push(u8::from(value));
+                Ok(!value)
+            }
+            (Kind::Enum(id), Some(b'n')) if self.plans.get_enum(id).null => {
+                self.json.word("null")?;
+                self.out.push(0);
+                Ok(true)
+            }
+            (Kind::Enum(id), Some(b'"')) => {
+                let name = self.json.string(&mut self.scratch)?;
+                let ignore = self.options.unknown_fields == UnknownFields::Ignore;
+                if ignore && self.plans.get_enum(id).names.get(name).is_none() {
+                    return Ok(Wrote::Nothing);
+                }
+                put_string(self.plans, field.kind, name, self.out)
+            }
+            (Kind::String, Some(b'-' | b'0'..=b'9')) if field.decimal => {
+                let number = self.json.number()?;
+                if memchr::memchr2(b'e', b'E', number).is_some() {
+                    Err(TextError::new("a number with an exponent", "a decimal number without an exponent"))
+                } else {
+                    put_string(self.plans, field.kind, number, self.out)
+                }
+            }
+            (_, Some(b'"')) => {
+                let text = self.json.string(&mut self.scratch)?;
+                put_string(self.plans, field.kind, text, self.out)
+            }
+            (Kind::String | Kind::Bytes, _) => return Err(self.json.mismatch(expected(field.kind))),
+            (Kind::Enum(_), Some(b'-' | b'0'..=b'9')) => {
+                put_enum_number(self.plans, field.kind, self.json.number()?, self.out)
+            }
+            (kind, Some(b'-' | b'0'..=b'9')) => put_number(kind, self.json.number()?, self.out),
+            (kind, _) => return Err(self.json.mismatch(expected(kind))),
+        };
+        match put {
+            Ok(true) => Ok(Wrote::Default),
+            Ok(false) => Ok(Wrote::Value),
+            Err(error) => Err(value_fail(at, error)),
+        }
+    }
+}
+
+fn value_fail(at: usize, error: TextError) -> Fail {
+    let kind = if error.message == "not a value of the enum" {
+        ParseErrorKind::Unknown
+    } else {
+        ParseErrorKind::Value
+    };
+    Fail::new(kind, at, error.message).expected(error.expected)
+}

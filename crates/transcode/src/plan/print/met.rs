@@ -1,0 +1,87 @@
+//! Values as they are met on the wire, and what they say about their field.
+
+use super::{Field, Kind, Message, Raw, Reader, Result, Shape};
+use crate::plan::wire::{FIXED32, FIXED64, LEN, Malformed, START_GROUP, VARINT};
+
+/// One value met on the wire: the index of its field, and itself.
+pub(super) type Met<'w> = (usize, Raw<'w>);
+
+/// The next value on the wire, if it belongs to the same field.
+pub(super) fn following<'w>(
+    reader: &mut Reader<'w>,
+    field: &Field,
+) -> std::result::Result<Option<Raw<'w>>, Malformed> {
+    let Some(tag) = reader.peek_tag() else { return Ok(None) };
+    let packed = field.shape == Shape::Repeated && is_packable(field.kind) && tag & 7 == LEN;
+    if tag >> 3 != field.number || tag & 7 != field.wire && !packed {
+        return Ok(None);
+    }
+    Ok(reader.field()?.map(|(_, raw)| raw))
+}
+
+/// The values of a message's known fields, in the order of the wire, without those that a oneof dropped.
+pub(super) fn collect<'w>(plan: &Message, wire: &'w [u8]) -> Result<Vec<Met<'w>>> {
+    let mut reader = Reader::new(wire);
+    let mut met: Vec<Met<'w>> = Vec::new();
+    // For each oneof the member that holds it, and from which value on.
+    let mut chosen: Vec<Option<(usize, usize)>> = vec![None; plan.oneofs as usize];
+    while let Some((number, raw)) = reader.field()? {
+        let Some(index) = plan.by_number(number) else { continue };
+        let field = &plan.fields[index];
+        let packed = matches!(raw, Raw::Len(_)) && field.shape == Shape::Repeated && is_packable(field.kind);
+        if wire_of(raw) != field.wire && !packed {
+            continue;
+        }
+        if let Some(oneof) = field.oneof {
+            let chosen = &mut chosen[oneof as usize];
+            if chosen.is_none_or(|(member, _)| member != index) {
+                *chosen = Some((index, met.len()));
+            }
+        }
+        met.push((index, raw));
+    }
+    if chosen.iter().any(Option::is_some) {
+        let mut at = 0..;
+        met.retain(|(index, _)| {
+            let (at, oneof) = (at.next(), plan.fields[*index].oneof);
+            let holder = oneof.and_then(|oneof| chosen[oneof as usize]);
+            holder.is_none_or(|(member, since)| member == *index && at >= Some(since))
+        });
+    }
+    Ok(met)
+}
+
+/// The bytes of a message's value.
+pub(super) fn content(raw: Raw<'_>) -> &[u8] {
+    match raw {
+        Raw::Len(bytes) | Raw::Group(bytes) => bytes,
+        Raw::Varint(_) | Raw::Fixed32(_) | Raw::Fixed64(_) => &[],
+    }
+}
+
+pub(super) fn wire_of(raw: Raw<'_>) -> u32 {
+    match raw {
+        Raw::Varint(_) => VARINT,
+        Raw::Fixed64(_) => FIXED64,
+        Raw::Len(_) => LEN,
+        Raw::Group(_) => START_GROUP,
+        Raw::Fixed32(_) => FIXED32,
+    }
+}
+
+pub(super) fn is_default(raw: Raw<'_>) -> bool {
+    match raw {
+        Raw::Varint(value) | Raw::Fixed64(value) => value == 0,
+        Raw::Fixed32(value) => value == 0,
+        Raw::Len(bytes) => bytes.is_empty(),
+        Raw::Group(_) => false,
+    }
+}
+
+pub(super) fn is_packable(kind: Kind) -> bool {
+    !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_))
+}
+
+pub(super) fn is_64_bit(kind: Kind) -> bool {
+    matches!(kind, Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64)
+}

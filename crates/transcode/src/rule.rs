@@ -1,0 +1,288 @@
+//! From the annotations of services to routes that are ready to run.
+
+use http::StatusCode;
+use http::uri::PathAndQuery;
+use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
+
+use crate::plan::{Bound, Kind, Known, MessageId, Plans, Shape};
+use crate::router::{ANY_METHOD, AddError, Router};
+
+/// The extension of `google.protobuf.MethodOptions` that carries HTTP rules.
+pub(crate) const HTTP_EXTENSION: &str = "google.api.http";
+/// The message type whose bytes are the HTTP body itself.
+const HTTP_BODY: &str = "google.api.HttpBody";
+
+/// Why a transcoder cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The descriptor set does not decode.
+    #[error("the descriptor set does not decode")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
+    /// The extensions asked for do not fit, or an enum's spellings are ambiguous.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::Error),
+    /// A template that does not parse, or a route that exists already.
+    #[error(transparent)]
+    Route(#[from] AddError),
+    /// A service that was asked for is not in the descriptors.
+    #[error("no service {name} in the descriptors")]
+    NoService {
+        /// The service's full name.
+        name: String,
+    },
+    /// A rule that does not fit its method.
+    #[error("{rpc}: {problem}")]
+    Rule {
+        /// The method's full name.
+        rpc: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Where the HTTP body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyRule {
+    /// There is none.
+    No,
+    /// It is the whole request message, but for what the path binds.
+    Whole,
+    /// It is the field with this index.
+    Field(u32),
+}
+
+/// A route, ready to run.
+#[derive(Debug)]
+pub(crate) struct RoutePlan {
+    pub(crate) rpc: MethodDescriptor,
+    pub(crate) template: String,
+    /// `/pkg.Service/Method`
+    pub(crate) grpc_path: PathAndQuery,
+    pub(crate) input: MessageId,
+    pub(crate) output: MessageId,
+    /// For each variable of the template, its field path as written.
+    pub(crate) variable_names: Vec<String>,
+    /// For each variable of the template, the field indices from the request message down.
+    pub(crate) variables: Vec<Vec<u32>>,
+    /// What the path sets.
+    pub(crate) bound: Bound,
+    /// What path and body set, so that the query must not.
+    pub(crate) query_bound: Bound,
+    pub(crate) body: BodyRule,
+    /// The body is a `google.api.HttpBody`: taken as it is.
+    pub(crate) raw_body: bool,
+    /// The field of the response message that is the HTTP body, if not the whole.
+    pub(crate) response: Option<u32>,
+    /// The answer is a `google.api.HttpBody`: given as it is.
+    pub(crate) raw_response: bool,
+    /// The update mask to infer from the body, where the query gives none.
+    pub(crate) mask: Option<u32>,
+    pub(crate) success: StatusCode,
+}
+
+/// One binding of an HTTP rule.
+struct Binding {
+    method: String,
+    template: String,
+    body: String,
+    response_body: String,
+}
+
+/// Adds the routes of a service, in the order of its methods; `routes` receives them by the router's index.
+pub(crate) fn add_service(
+    service: &ServiceDescriptor,
+    unannotated: bool,
+    success: &dyn Fn(&MethodDescriptor) -> StatusCode,
+    plans: &Plans,
+    router: &mut Router,
+    routes: &mut Vec<std::sync::Arc<RoutePlan>>,
+) -> Result<(), BuildError> {
+    let extension = service.parent_pool().get_extension_by_name(HTTP_EXTENSION);
+    for rpc in service.methods() {
+        let mut bindings = match &extension {
+            Some(extension) => bindings(&rpc, extension)?,
+            None => Vec::new(),
+        };
+        if bindings.is_empty() && unannotated {
+            bindings.push(Binding {
+                method: "POST".to_owned(),
+                template: format!("/{}/{}", service.full_name(), rpc.name()),
+                body: "*".to_owned(),
+                response_body: String::new(),
+            });
+        }
+        for binding in bindings {
+            let index = router.add(rpc.full_name(), &binding.method, &binding.template)?;
+            let route = plan(&rpc, &binding, &router.routes()[index].template, success(&rpc), plans);
+            let route = route.map_err(|problem| {
+                let problem = format!("{} {}: {problem}", binding.method, binding.template);
+                BuildError::Rule { rpc: rpc.full_name().to_owned(), problem }
+            })?;
+            routes.push(std::sync::Arc::new(route));
+        }
+    }
+    Ok(())
+}
+
+fn bindings(rpc: &MethodDescriptor, extension: &ExtensionDescriptor) -> Result<Vec<Binding>, BuildError> {
+    let options = rpc.options();
+    if !options.has_extension(extension) {
+        return Ok(Vec::new());
+    }
+    let value = options.get_extension(extension);
+    let fail = |problem: &str| {
+        Err(BuildError::Rule { rpc: rpc.full_name().to_owned(), problem: problem.to_owned() })
+    };
+    let Some(rule) = value.as_message() else { return fail("its HTTP rule is not a message") };
+    let Some(first) = binding(rule) else { return fail("its HTTP rule has no method and path") };
+    let mut bindings = vec![first];
+    let more = rule.get_field_by_name("additional_bindings");
+    for rule in more.iter().filter_map(|more| more.as_list()).flatten().filter_map(|rule| rule.as_message()) {
+        let Some(binding) = binding(rule) else {
+            return fail("an additional binding has no method and path");
+        };
+        let nested = rule.get_field_by_name("additional_bindings");
+        if nested.is_some_and(|nested| nested.as_list().is_some_and(|nested| !nested.is_empty())) {
+            return fail("an additional binding has additional bindings");
+        }
+        bindings.push(binding);
+    }
+    Ok(bindings)
+}
+
+fn binding(rule: &DynamicMessage) -> Option<Binding> {
+    let text = |message: &DynamicMessage, name: &str| {
+        message
+            .get_field_by_name(name)
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let standard = ["get", "put", "post", "delete", "patch"].into_iter();
+    let standard = standard.map(|name| (name.to_ascii_uppercase(), text(rule, name)));
+    let custom = rule.get_field_by_name("custom");
+    let custom = custom.as_ref().and_then(|custom| custom.as_message());
+    let custom = custom.map(|custom| (text(custom, "kind"), text(custom, "path")));
+    let (method, template) = standard.chain(custom).find(|(_, template)| !template.is_empty())?;
+    let method = if method.is_empty() { ANY_METHOD.to_owned() } else { method };
+    Some(Binding { method, template, body: text(rule, "body"), response_body: text(rule, "response_body") })
+}
+
+fn plan(
+    rpc: &MethodDescriptor,
+    binding: &Binding,
+    template: &crate::template::Template,
+    success: StatusCode,
+    plans: &Plans,
+) -> Result<RoutePlan, String> {
+    let message = |name: &str| plans.message(name).ok_or_else(|| format!("no message {name}"));
+    let (input, output) = (message(rpc.input().full_name())?, message(rpc.output().full_name())?);
+    let mut bound = Bound::default();
+    let mut variables = Vec::new();
+    for variable in &template.variables {
+        let name = variable.field_path.join(".");
+        let path = resolve(plans, input, &variable.field_path)?;
+        if !bound.take(plans, input, &path) {
+            return Err(format!("variable {name} sets what another variable sets"));
+        }
+        variables.push(path);
+    }
+    let field = |message: MessageId, name: &str| {
+        let plan = plans.get(message);
+        let index = plan.fields.iter().position(|field| *field.name == *name);
+        index.map(|index| index as u32).ok_or_else(|| format!("{} has no field {name}", plan.name))
+    };
+    let mut query_bound = bound.clone();
+    let body = match binding.body.as_str() {
+        "" => BodyRule::No,
+        "*" => BodyRule::Whole,
+        name => {
+            let index = field(input, name)?;
+            let plan = &plans.get(input).fields[index as usize];
+            match bound.get(index, plan) {
+                Some(crate::plan::Taken::Whole) => {
+                    return Err(format!("the path sets the body's field {name}, or its oneof"));
+                }
+                Some(crate::plan::Taken::Inside(_)) => {}
+                None => drop(query_bound.take(plans, input, &[index])),
+            }
+            BodyRule::Field(index)
+        }
+    };
+    let response = match binding.response_body.as_str() {
+        "" => None,
+        name => Some(field(output, name)?),
+    };
+    let is_http_body =
+        |message: Option<MessageId>| message.is_some_and(|id| *plans.get(id).name == *HTTP_BODY);
+    let singular = |message: MessageId, index: u32| {
+        let field = &plans.get(message).fields[index as usize];
+        field.message().filter(|_| field.shape == Shape::Singular)
+    };
+    let raw_body = match body {
+        BodyRule::No => false,
+        BodyRule::Whole => is_http_body(Some(input)),
+        BodyRule::Field(index) => is_http_body(singular(input, index)),
+    };
+    let raw_response = is_http_body(response.map_or(Some(output), |index| singular(output, index)));
+    let mask = match body {
+        BodyRule::Field(index) if binding.method == "PATCH" && !raw_body => {
+            let inside = singular(input, index).filter(|id| plans.get(*id).known == Known::No);
+            inside.and_then(|_| field(input, "update_mask").ok()).filter(|mask| {
+                let mask = singular(input, *mask);
+                mask.is_some_and(|id| plans.get(id).known == Known::FieldMask)
+            })
+        }
+        _ => None,
+    };
+    let grpc_path = format!("/{}/{}", rpc.parent_service().full_name(), rpc.name());
+    Ok(RoutePlan {
+        rpc: rpc.clone(),
+        template: binding.template.clone(),
+        grpc_path: grpc_path.parse().map_err(|_| "its name is no path".to_owned())?,
+        input,
+        output,
+        variable_names: template.variables.iter().map(|variable| variable.field_path.join(".")).collect(),
+        variables,
+        bound,
+        query_bound,
+        body,
+        raw_body,
+        response,
+        raw_response,
+        mask,
+        success,
+    })
+}
+
+/// The field indices of a variable, which must end in a field that one text can set.
+fn resolve(plans: &Plans, message: MessageId, path: &[String]) -> Result<Vec<u32>, String> {
+    let mut at = Some(message);
+    let mut indices = Vec::new();
+    for (depth, name) in path.iter().enumerate() {
+        let plan = at.map(|id| plans.get(id)).ok_or_else(|| format!("{name} is inside a scalar"))?;
+        let index = plan.fields.iter().position(|field| *field.name == **name);
+        let index = index.ok_or_else(|| format!("{} has no field {name}", plan.name))?;
+        let field = &plan.fields[index];
+        if field.shape != Shape::Singular {
+            return Err(format!("field {name} is repeated"));
+        }
+        let last = depth + 1 == path.len();
+        let fits = match field.kind {
+            Kind::Message(id) if last => {
+                matches!(
+                    plans.get(id).known,
+                    Known::Timestamp | Known::Duration | Known::FieldMask | Known::Wrapper
+                )
+            }
+            Kind::Message(id) => plans.get(id).known == Known::No,
+            Kind::Group(_) => false,
+            _ => last,
+        };
+        if !fits {
+            return Err(format!("field {name} cannot be set from a path"));
+        }
+        indices.push(index as u32);
+        at = field.message();
+    }
+    Ok(indices)
+}

@@ -1,0 +1,134 @@
+//! Response bodies.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::builder::Engine;
+use crate::error::{BoxError, Error, Kind, Result};
+use crate::plan::{Plans, Raw, Reader};
+use crate::rule::RoutePlan;
+
+/// The body of an answer: bytes at hand, or a stream. Dropping a stream cancels the call behind it.
+#[derive(Debug)]
+pub struct Body(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Full(Option<Bytes>),
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self(Inner::Full(None))
+    }
+
+    /// Bytes at hand.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes: Bytes = bytes.into();
+        Self(Inner::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+
+    pub(super) fn stream(
+        body: impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    ) -> Self {
+        Self(Inner::Stream(UnsyncBoxBody::new(body)))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Stream(stream) => Pin::new(stream).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Full(bytes) => bytes.is_none(),
+            Inner::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Inner::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+/// The answer to HEAD: the headers of the answer to GET, and no body.
+pub(super) fn without(mut response: Response<Body>) -> Response<Body> {
+    let exact = http_body::Body::size_hint(response.body()).exact();
+    if let Some(length) = exact.filter(|length| *length > 0) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
+    response
+}
+
+/// The JSON of a response message, or of its field that is the HTTP body.
+pub(super) fn json(engine: &Engine, route: &RoutePlan, message: &[u8], capacity: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(capacity);
+    append_json(engine, route, message, &mut out)?;
+    Ok(out)
+}
+
+pub(super) fn append_json(
+    engine: &Engine,
+    route: &RoutePlan,
+    message: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let printed = match route.response {
+        None => engine.plans.print(route.output, message, &engine.print, out),
+        Some(field) => engine.plans.print_field(route.output, field, message, &engine.print, out),
+    };
+    printed.map_err(|error| {
+        Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source(error)
+    })
+}
+
+/// The content type and bytes of an answer that is a `google.api.HttpBody`.
+pub(super) fn raw(plans: &Plans, route: &RoutePlan, message: &Bytes) -> Result<(HeaderValue, Bytes)> {
+    let bad = || Error::boxed(Kind::BadResponse, "the service's answer is malformed");
+    let (mut content_type, mut data): (&[u8], &[u8]) = (&[], &[]);
+    let mut body: &[u8] = message;
+    if let Some(index) = route.response {
+        let number = plans.get(route.output).fields[index as usize].number;
+        let mut reader = Reader::new(message);
+        body = &[];
+        while let Some((of, raw)) = reader.field().map_err(|_| bad())? {
+            if let (true, Raw::Len(bytes)) = (of == number, raw) {
+                body = bytes;
+            }
+        }
+    }
+    let mut reader = Reader::new(body);
+    while let Some(field) = reader.field().map_err(|_| bad())? {
+        match field {
+            (1, Raw::Len(bytes)) => content_type = bytes,
+            (2, Raw::Len(bytes)) => data = bytes,
+            _ => {}
+        }
+    }
+    let content_type = match content_type {
+        [] => HeaderValue::from_static("application/octet-stream"),
+        text => HeaderValue::from_bytes(text).map_err(|_| bad())?,
+    };
+    Ok((content_type, message.slice_ref(data)))
+}

@@ -1,0 +1,89 @@
+//! gRPC messages out of a response body: length-prefixed, bounded, not compressed (we offer no encoding).
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body as _;
+use tonic::{Code, Status};
+
+use crate::error::{Error, Kind, Result};
+use crate::request::FRAME_HEADER;
+
+pub(super) struct Frames {
+    body: tonic::body::Body,
+    buffer: BytesMut,
+    limit: usize,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+}
+
+impl Frames {
+    pub(super) fn new(body: tonic::body::Body, limit: usize) -> Self {
+        Self { body, buffer: BytesMut::new(), limit, trailers: None, ended: false }
+    }
+
+    /// The next message; `None` at the end of the body.
+    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            if let Some(message) = self.buffered()? {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if self.ended {
+                let whole = self.buffer.is_empty();
+                return Poll::Ready(if whole {
+                    Ok(None)
+                } else {
+                    Err(bad("the answer ends within a message"))
+                });
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => self.ended = true,
+                // The body's errors are statuses already: the one that the transport found, or the service's own.
+                Some(Err(status)) => return Poll::Ready(Err(Error::transport(Box::new(status)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if self.buffer.is_empty() => self.buffer = BytesMut::from(data),
+                    Ok(data) => self.buffer.extend_from_slice(&data),
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok();
+                        self.ended = true;
+                    }
+                },
+            }
+        }
+    }
+
+    fn buffered(&mut self) -> Result<Option<Bytes>> {
+        let Some((&[flag, ref length @ ..], rest)) = self.buffer.split_first_chunk::<FRAME_HEADER>() else {
+            return Ok(None);
+        };
+        if flag != 0 {
+            return Err(bad("the answer is compressed, though nothing was offered"));
+        }
+        let length = u32::from_be_bytes(*length) as usize;
+        if length > self.limit {
+            return Err(bad("a message of the answer is larger than the limit"));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        self.buffer.advance(FRAME_HEADER);
+        Ok(Some(self.buffer.split_to(length).freeze()))
+    }
+
+    /// The metadata at the end of a call that succeeded; the error of one that did not.
+    pub(super) fn status(&mut self, initial: &HeaderMap) -> Result<HeaderMap> {
+        let trailers = self.trailers.take().unwrap_or_default();
+        let status = Status::from_header_map(&trailers).or_else(|| Status::from_header_map(initial));
+        match status {
+            Some(status) if status.code() == Code::Ok => Ok(trailers),
+            Some(status) => Err(Error::upstream(&status)),
+            None => Err(bad("the answer has no status")),
+        }
+    }
+}
+
+fn bad(what: &'static str) -> Box<Error> {
+    Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source(what)
+}

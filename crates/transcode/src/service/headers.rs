@@ -1,0 +1,74 @@
+//! Headers: which go to the service, which come back, and what they say about the call.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
+use tonic::{Code, Status};
+
+use super::Body;
+use crate::builder::{Engine, HeaderPredicate};
+use crate::error::{Error, Kind, Result};
+
+/// Headers that belong to one connection, to HTTP's framing or to gRPC's own: they never go through, whatever a
+/// predicate says.
+fn is_framing(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    text.starts_with("content-")
+        || text.starts_with("grpc-") && text != "grpc-timeout"
+        || text.starts_with("proxy-")
+        || matches!(
+            text,
+            "connection"
+                | "keep-alive"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+                | "host"
+                | "accept"
+                | "accept-encoding"
+                | "expect"
+        )
+}
+
+/// The request metadata: gRPC's own headers and those of the client's that may pass.
+pub(super) fn metadata(client: &HeaderMap, forward: &HeaderPredicate) -> HeaderMap {
+    let mut metadata = HeaderMap::with_capacity(8);
+    metadata.insert(header::TE, HeaderValue::from_static("trailers"));
+    metadata.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    for (name, value) in client.iter().filter(|(name, _)| !is_framing(name) && forward(name)) {
+        metadata.append(name.clone(), value.clone());
+    }
+    metadata
+}
+
+/// The error of an answer that is none: another HTTP status, another content type, or a failure without messages.
+pub(super) fn check(head: &response::Parts) -> Result<()> {
+    let status = Status::from_header_map(&head.headers);
+    if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
+        return Err(Error::upstream(&status));
+    }
+    if head.status != StatusCode::OK {
+        // As gRPC maps the statuses of proxies (doc/http-grpc-status-mapping.md).
+        let kind = match head.status.as_u16() {
+            429 | 502..=504 => Kind::Transport,
+            _ => Kind::BadResponse,
+        };
+        return Err(Error::boxed(kind, "the service is unavailable").with_source(head.status.to_string()));
+    }
+    let grpc = head.headers.get(header::CONTENT_TYPE);
+    if grpc.is_some_and(|text| text.as_bytes().starts_with(b"application/grpc")) {
+        return Ok(());
+    }
+    Err(Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source("it is not gRPC"))
+}
+
+/// Lets metadata through to the client, and the status that the service chose.
+pub(super) fn expose(engine: &Engine, metadata: &HeaderMap, response: &mut Response<Body>) {
+    for (name, value) in metadata.iter().filter(|(name, _)| !is_framing(name) && (engine.expose)(name)) {
+        response.headers_mut().append(name.clone(), value.clone());
+    }
+    let chosen = engine.status_metadata.as_ref().and_then(|name| metadata.get(name));
+    let chosen = chosen.and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok());
+    if let Some(status) = chosen.filter(|status| status.is_success() || status.is_redirection()) {
+        *response.status_mut() = status;
+    }
+}

@@ -1,0 +1,165 @@
+//! Server streams: each message is printed as it arrives and only when the client takes it, so that back-pressure goes
+//! through; nothing runs beside the body, so that dropping it ends the call.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::Frame;
+
+use super::body::{self, Body};
+use super::frames::Frames;
+use super::headers;
+use super::negotiate::Form;
+use super::upload::Fault;
+use crate::builder::Engine;
+use crate::error::{BoxError, Error, Result};
+use crate::render::ErrorContext;
+use crate::rule::RoutePlan;
+
+/// Messages that are there already share a chunk up to about this many bytes.
+const CHUNK: usize = 16 << 10;
+
+pub(super) struct Stream {
+    pub(super) engine: Arc<Engine>,
+    pub(super) parts: Arc<Parts>,
+    pub(super) route: Arc<RoutePlan>,
+    pub(super) fault: Option<Fault>,
+    pub(super) frames: Frames,
+    pub(super) form: Form,
+}
+
+/// A stream on its way to the client.
+struct Running {
+    stream: Stream,
+    initial: HeaderMap,
+    first: bool,
+    ended: bool,
+}
+
+impl Stream {
+    pub(super) fn respond(self, initial: &HeaderMap) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.route.success;
+        headers::expose(&self.engine, initial, &mut response);
+        response.headers_mut().insert(header::CONTENT_TYPE, self.form.content_type());
+        if self.form == Form::Events {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        // Only the status among the initial metadata matters to the end of the stream.
+        *response.body_mut() =
+            Body::stream(Running { stream: self, initial: initial.clone(), first: true, ended: false });
+        response
+    }
+}
+
+impl Running {
+    /// Adds a message, in the form of the answer.
+    fn message(&mut self, message: &Bytes, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        self.before(out);
+        let Stream { engine, route, .. } = &self.stream;
+        let printed = if route.raw_response {
+            // A stream of raw bodies is their bytes, one after the other.
+            out.truncate(start);
+            return body::raw(&engine.plans, route, message).map(|(_, bytes)| out.extend_from_slice(&bytes));
+        } else {
+            body::append_json(engine, route, message, out)
+        };
+        if let Err(error) = printed {
+            out.truncate(start);
+            return Err(error);
+        }
+        self.first = false;
+        self.after(out);
+        Ok(())
+    }
+
+    fn before(&self, out: &mut Vec<u8>) {
+        match self.stream.form {
+            Form::Json => out.push(if self.first { b'[' } else { b',' }),
+            Form::Lines => {}
+            Form::Events => out.extend_from_slice(b"data: "),
+        }
+    }
+
+    fn after(&self, out: &mut Vec<u8>) {
+        match self.stream.form {
+            Form::Json => {}
+            Form::Lines => out.push(b'\n'),
+            Form::Events => out.extend_from_slice(b"\n\n"),
+        }
+    }
+
+    /// Ends the answer; an error becomes its last element, marked as such.
+    fn end(&mut self, result: Result<()>, out: &mut Vec<u8>) {
+        self.ended = true;
+        if let Err(error) = result {
+            let error = self.stream.fault.as_ref().and_then(Fault::take).unwrap_or(error);
+            self.error(&error, out);
+        }
+        if self.stream.form == Form::Json && !self.stream.route.raw_response {
+            if self.first {
+                out.push(b'[');
+            }
+            out.push(b']');
+        }
+    }
+
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        let Stream { engine, parts, route, .. } = &self.stream;
+        if route.raw_response {
+            return;
+        }
+        let context = ErrorContext {
+            template: Some(&route.template),
+            rpc: Some(&route.rpc),
+            ..ErrorContext::of(parts)
+        };
+        let rendered = engine.renderer.render_in_stream(&context, error);
+        if self.stream.form == Form::Events {
+            out.extend_from_slice(b"event: error\n");
+        }
+        self.before(out);
+        out.extend_from_slice(&rendered);
+        self.after(out);
+        self.first = false;
+    }
+}
+
+impl http_body::Body for Running {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let mut out = Vec::new();
+        while !this.ended && out.len() < CHUNK {
+            match this.stream.frames.poll_message(cx) {
+                Poll::Pending if out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Ok(Some(message))) => {
+                    if let Err(error) = this.message(&message, &mut out) {
+                        this.end(Err(error), &mut out);
+                    }
+                }
+                Poll::Ready(Ok(None)) => {
+                    let status = this.stream.frames.status(&this.initial);
+                    this.end(status.map(drop), &mut out);
+                }
+                Poll::Ready(Err(error)) => this.end(Err(error), &mut out),
+            }
+        }
+        if out.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(out.into())))) }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}

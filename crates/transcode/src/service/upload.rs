@@ -1,0 +1,262 @@
+//! Client streams: the values of a JSON array, or of lines, become gRPC frames as they arrive and as the service takes
+//! them. Memory is bounded by the largest value allowed.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::Frame;
+use tonic::Status;
+
+use crate::builder::Engine;
+use crate::error::{BoxError, Error, Kind, Result};
+use crate::request::Woven;
+use crate::rule::RoutePlan;
+
+/// What went wrong with the client's part, for whoever answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fault(Arc<Mutex<Option<Box<Error>>>>);
+
+impl Fault {
+    pub(super) fn take(&self) -> Option<Box<Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, error: Box<Error>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// The request body of a client-streaming call.
+pub(super) struct Upload<B> {
+    engine: Arc<Engine>,
+    route: Arc<RoutePlan>,
+    woven: Woven,
+    body: B,
+    values: Values,
+    fault: Fault,
+    ended: bool,
+}
+
+impl<B> Upload<B> {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        route: Arc<RoutePlan>,
+        woven: Woven,
+        body: B,
+        lines: bool,
+    ) -> Self {
+        let values = Values::new(lines, engine.limits.request_bytes);
+        Self { engine, route, woven, body, values, fault: Fault::default(), ended: false }
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        self.fault.clone()
+    }
+}
+
+impl<B> Upload<B>
+where
+    B: http_body::Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        loop {
+            if let Some(value) = self.values.next()? {
+                let Engine { plans, parse, .. } = &*self.engine;
+                let frame = self.woven.frame(plans, &self.route, &value, b"", parse);
+                return Poll::Ready(frame.map(|frame| Some(frame.into())));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(None));
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => {
+                    self.ended = true;
+                    self.values.end()?;
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(mut data) = frame.into_data() {
+                        self.values.push(&data.copy_to_bytes(data.remaining()));
+                    }
+                }
+                Some(Err(source)) => {
+                    let error = Error::boxed(Kind::BodyRead, "the body could not be read");
+                    return Poll::Ready(Err(error.with_source(source)));
+                }
+            }
+        }
+    }
+}
+
+impl<B> http_body::Body for Upload<B>
+where
+    B: http_body::Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(match ready!(self.poll_next(cx)) {
+            Ok(frame) => frame.map(|frame| Ok(Frame::data(frame))),
+            Err(error) => {
+                self.ended = true;
+                let status = Status::new(error.code, error.message.clone());
+                self.fault.set(error);
+                Some(Err(status))
+            }
+        })
+    }
+}
+
+#[allow(clippy::struct_excessive_bools, reason = "the state of a scanner")]
+/// Cuts a text that arrives in pieces into its values, without looking into them.
+#[derive(Debug)]
+struct Values {
+    buffer: BytesMut,
+    /// How much of the buffer was looked at.
+    seen: usize,
+    shape: Shape,
+    limit: usize,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// An element was taken from the array.
+    begun: bool,
+    /// All bytes have come.
+    complete: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Lines,
+    /// An array, or one value: not known before the first byte.
+    Unknown,
+    One,
+    Array,
+    /// Behind the array's end.
+    Closed,
+}
+
+impl Values {
+    fn new(lines: bool, limit: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            seen: 0,
+            shape: if lines { Shape::Lines } else { Shape::Unknown },
+            limit,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            begun: false,
+            complete: false,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.complete = true;
+        match self.shape {
+            Shape::Array => Err(Error::boxed(Kind::Body, "the array does not end")),
+            _ => Ok(()),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.shape == Shape::Unknown {
+            let Some(start) = self.buffer.iter().position(|b| !b.is_ascii_whitespace()) else {
+                self.buffer.clear();
+                return Ok(None);
+            };
+            self.shape = if self.buffer[start] == b'[' { Shape::Array } else { Shape::One };
+            self.buffer.advance(start + usize::from(self.shape == Shape::Array));
+        }
+        let value = match self.shape {
+            Shape::Lines => self.line(),
+            Shape::Array => self.element()?,
+            Shape::Closed if self.buffer.iter().all(u8::is_ascii_whitespace) => {
+                self.buffer.clear();
+                None
+            }
+            Shape::Closed => return Err(Error::boxed(Kind::Body, "text after the end of the array")),
+            Shape::One | Shape::Unknown if self.complete && !self.buffer.is_empty() => {
+                Some(self.buffer.split().freeze())
+            }
+            Shape::One | Shape::Unknown => None,
+        };
+        let held = value.as_ref().map_or(self.buffer.len(), Bytes::len);
+        if held > self.limit && (value.is_some() || self.seen >= self.limit || self.shape == Shape::One) {
+            let message = format!("a message is larger than {} bytes", self.limit);
+            return Err(Error::boxed(Kind::BodyTooLarge, message));
+        }
+        Ok(value)
+    }
+
+    /// The next line that is not blank.
+    fn line(&mut self) -> Option<Bytes> {
+        loop {
+            let line = match memchr::memchr(b'\n', &self.buffer[self.seen..]) {
+                Some(end) => self.buffer.split_to(self.seen + end + 1).freeze(),
+                None if self.complete && !self.buffer.is_empty() => self.buffer.split().freeze(),
+                None => {
+                    self.seen = self.buffer.len();
+                    return None;
+                }
+            };
+            self.seen = 0;
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// The next element of the array.
+    fn element(&mut self) -> Result<Option<Bytes>> {
+        while let Some(&byte) = self.buffer.get(self.seen) {
+            self.seen += 1;
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth > 0 => self.depth -= 1,
+                b',' | b']' if self.depth == 0 => return self.cut(byte == b']'),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn cut(&mut self, last: bool) -> Result<Option<Bytes>> {
+        let mut value = self.buffer.split_to(self.seen);
+        value.truncate(self.seen - 1);
+        self.seen = 0;
+        // `[]` has no elements; `[1,]` and `[,1]` are not JSON.
+        if last {
+            self.shape = Shape::Closed;
+        }
+        let begun = std::mem::replace(&mut self.begun, true);
+        if value.iter().all(u8::is_ascii_whitespace) {
+            if last && !begun {
+                return self.next();
+            }
+            return Err(Error::boxed(Kind::Body, "an element of the array is missing"));
+        }
+        Ok(Some(value.freeze()))
+    }
+}

@@ -1,0 +1,335 @@
+//! JSON by example: what is read, what is refused and where, and what is printed.
+
+use riskmesh_transcode::plan::{ParseErrorKind, PrintError};
+use riskmesh_transcode::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
+
+use crate::pool::{MARKED, POOL, parse, parse_with, print, print_with};
+
+#[track_caller]
+fn comes_back(name: &str, json: &str, printed: &str) {
+    let wire = parse(name, json).unwrap_or_else(|e| panic!("{json}: {e}"));
+    assert_eq!(print(name, &wire).unwrap(), printed, "{json}");
+}
+
+#[track_caller]
+fn refused(name: &str, json: &str, error: &str) {
+    let found = parse(name, json).expect_err(json).to_string();
+    assert_eq!(found, error, "{json}");
+}
+
+#[test]
+fn values_are_read_in_every_form_that_proto3_json_allows() {
+    for (name, json, printed) in [
+        ("Scalars", " { } ", "{}"),
+        (
+            "Scalars",
+            r#"{"int32Field":"12","int64_field":-3.0,"uint64Field":"18446744073709551615"}"#,
+            r#"{"int32Field":12,"int64Field":"-3","uint64Field":"18446744073709551615"}"#,
+        ),
+        (
+            "Scalars",
+            r#"{"int32Field":1e5,"uint32Field":"4e2","sint32Field":100000.000}"#,
+            r#"{"int32Field":100000,"uint32Field":400,"sint32Field":100000}"#,
+        ),
+        (
+            "Scalars",
+            r#"{"doubleField":"NaN","floatField":"-Infinity"}"#,
+            r#"{"doubleField":"NaN","floatField":"-Infinity"}"#,
+        ),
+        ("Scalars", r#"{"doubleField":"1.5","floatField":0.1}"#, r#"{"doubleField":1.5,"floatField":0.1}"#),
+        ("Scalars", r#"{"doubleField":-0.0}"#, r#"{"doubleField":-0}"#),
+        (
+            "Scalars",
+            r#"{"doubleField":1e21,"floatField":16777216}"#,
+            r#"{"doubleField":1e+21,"floatField":16777216}"#,
+        ),
+        ("Scalars", r#"{"bytesField":"-_8"}"#, r#"{"bytesField":"+/8="}"#),
+        ("Scalars", r#"{"color":"COLOR_RED"}"#, r#"{"color":"COLOR_RED"}"#),
+        ("Scalars", r#"{"color":2}"#, r#"{"color":"COLOR_BLUE"}"#),
+        ("Scalars", r#"{"color":77}"#, r#"{"color":77}"#),
+        ("Scalars", r#"{"int32Field":null,"stringField":null}"#, "{}"),
+        ("Scalars", r#"{"int32Field":0,"stringField":"","boolField":false,"color":0}"#, "{}"),
+        (
+            "Scalars",
+            r#"{"stringField":"a\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\\u0000"}"#,
+            r#"{"stringField":"aé😀/\b\f\n\r\t\"\\\u0000"}"#,
+        ),
+        ("Scalars", r#"{"\u0073tringField":"x"}"#, r#"{"stringField":"x"}"#),
+        (
+            "Optionals",
+            r#"{"int32Field":0,"stringField":"","color":"COLOR_UNSPECIFIED"}"#,
+            r#"{"int32Field":0,"stringField":"","color":"COLOR_UNSPECIFIED"}"#,
+        ),
+        ("Lists", r#"{"int32s":[],"strings":null}"#, "{}"),
+        ("Lists", r#"{"int32s":[1,"2",3.0],"unpacked":[4,5]}"#, r#"{"int32s":[1,2,3],"unpacked":[4,5]}"#),
+        (
+            "Maps",
+            r#"{"strings":{"":"","a":"b"},"bools":{"true":"COLOR_RED"},"int32s":{"-1":"2"}}"#,
+            r#"{"strings":{"":"","a":"b"},"int32s":{"-1":"2"},"bools":{"true":"COLOR_RED"}}"#,
+        ),
+        ("Tree", r#"{"nothing":null}"#, r#"{"nothing":null}"#),
+        ("Tree", r#"{"number":null,"text":"x"}"#, r#"{"text":"x"}"#),
+        (
+            "Known",
+            r#"{"timestamp":"2025-07-30T16:15:00.5+02:00","duration":"-1.5s"}"#,
+            r#"{"timestamp":"2025-07-30T14:15:00.500Z","duration":"-1.500s"}"#,
+        ),
+        ("Known", r#"{"mask":"a.bC,d"}"#, r#"{"mask":"a.bC,d"}"#),
+        ("Known", r#"{"mask":""}"#, r#"{"mask":""}"#),
+        ("Known", r#"{"value":null}"#, r#"{"value":null}"#),
+        ("Known", r#"{"values":[null,1,"a",true,[],{}]}"#, r#"{"values":[null,1,"a",true,[],{}]}"#),
+        (
+            "Known",
+            r#"{"structure":{"a":{"b":[1,null]}},"list":[{}],"empty":{}}"#,
+            r#"{"structure":{"a":{"b":[1,null]}},"list":[{}],"empty":{}}"#,
+        ),
+        (
+            "Known",
+            r#"{"int64Value":"0","boolValue":false,"stringValue":"","bytesValue":null}"#,
+            r#"{"int64Value":"0","boolValue":false,"stringValue":""}"#,
+        ),
+        (
+            "Known",
+            r#"{"any":{"int32Field":1,"@type":"type.googleapis.com/test.Scalars"}}"#,
+            r#"{"any":{"@type":"type.googleapis.com/test.Scalars","int32Field":1}}"#,
+        ),
+        (
+            "Known",
+            r#"{"any":{"@type":"x/google.protobuf.Duration","value":"1s"}}"#,
+            r#"{"any":{"@type":"x/google.protobuf.Duration","value":"1s"}}"#,
+        ),
+        ("Known", r#"{"any":{}}"#, r#"{"any":{}}"#),
+        (
+            "Legacy",
+            r#"{"needed":0,"inner":{"number":1,"words":["a"]},"item":[{"closed":"CLOSED_TWO"}]}"#,
+            r#"{"needed":0,"inner":{"number":1,"words":["a"]},"item":[{"closed":"CLOSED_TWO"}]}"#,
+        ),
+        (
+            "Legacy",
+            r#"{"[test.note]":"n","[test.more]":[{"needed":1}]}"#,
+            r#"{"[test.note]":"n","[test.more]":[{"needed":1}]}"#,
+        ),
+    ] {
+        comes_back(name, json, printed);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_its_place() {
+    for (name, json, error) in [
+        ("Scalars", "", "line 1, column 1: unexpected end of input"),
+        ("Scalars", "[]", "line 1, column 1: expected an object, found an array"),
+        ("Scalars", "{} x", "line 1, column 4: text after the end of the value"),
+        ("Scalars", "{\n  \"nope\": 1}", "line 2, column 3, nope: unknown field"),
+        ("Scalars", r#"{"int32Field":1,"int32_field":2}"#, "line 1, column 31, int32Field: given twice"),
+        ("Scalars", r#"{"int32Field":null,"int32Field":2}"#, "line 1, column 33, int32Field: given twice"),
+        ("Scalars", r#"{"int32Field":2147483648}"#, "line 1, column 15, int32Field: out of range"),
+        ("Scalars", r#"{"uint32Field":-1}"#, "line 1, column 16, uint32Field: out of range"),
+        ("Scalars", r#"{"int32Field":1.5}"#, "line 1, column 15, int32Field: not an integer"),
+        ("Scalars", r#"{"int32Field":" 1"}"#, "line 1, column 15, int32Field: not an integer"),
+        ("Scalars", r#"{"int32Field":""}"#, "line 1, column 15, int32Field: not an integer"),
+        (
+            "Scalars",
+            r#"{"int32Field":01}"#,
+            "line 1, column 15, int32Field: not a number as JSON writes them",
+        ),
+        ("Scalars", r#"{"int32Field":+1}"#, "line 1, column 15, int32Field: expected a value"),
+        (
+            "Scalars",
+            r#"{"doubleField":1.}"#,
+            "line 1, column 16, doubleField: not a number as JSON writes them",
+        ),
+        ("Scalars", r#"{"doubleField":NaN}"#, "line 1, column 16, doubleField: expected a value"),
+        ("Scalars", r#"{"doubleField":1e999}"#, "line 1, column 16, doubleField: out of range"),
+        ("Scalars", r#"{"floatField":3.5e38}"#, "line 1, column 15, floatField: out of range"),
+        (
+            "Scalars",
+            r#"{"boolField":"true"}"#,
+            "line 1, column 14, boolField: expected a boolean, found a string",
+        ),
+        ("Scalars", r#"{"boolField":truer}"#, "line 1, column 14, boolField: expected a value"),
+        (
+            "Scalars",
+            r#"{"stringField":1}"#,
+            "line 1, column 16, stringField: expected a string, found a number",
+        ),
+        (
+            "Scalars",
+            r#"{"stringField":"\ud800"}"#,
+            "line 1, column 17, stringField: lone surrogate in a string",
+        ),
+        (
+            "Scalars",
+            r#"{"stringField":"\udc00\ud800"}"#,
+            "line 1, column 17, stringField: lone surrogate in a string",
+        ),
+        ("Scalars", r#"{"stringField":"\x"}"#, "line 1, column 17, stringField: bad escape in a string"),
+        (
+            "Scalars",
+            "{\"stringField\":\"a\nb\"}",
+            "line 1, column 18, stringField: control character in a string",
+        ),
+        (
+            "Scalars",
+            r#"{"stringField":"é"#,
+            "line 1, column 18, stringField: unexpected end of input in a string",
+        ),
+        ("Scalars", r#"{"bytesField":"*"}"#, "line 1, column 15, bytesField: not base64"),
+        ("Scalars", r#"{"color":"PINK"}"#, "line 1, column 10, color: not a value of the enum"),
+        ("Scalars", r#"{"int32Field":1,}"#, "line 1, column 17: expected a key in double quotes"),
+        ("Scalars", r#"{"int32Field":1 "x":2}"#, "line 1, column 17: expected `,` or `}`"),
+        ("Scalars", r#"{"int32Field" 1}"#, "line 1, column 15: expected `:`"),
+        (
+            "Lists",
+            r#"{"scalars":[{},{"int32Field":"x"}]}"#,
+            "line 1, column 30, scalars[1].int32Field: not an integer",
+        ),
+        (
+            "Lists",
+            r#"{"int32s":[1,null]}"#,
+            "line 1, column 14, int32s[1]: expected an integer from -2147483648 to 2147483647, found null",
+        ),
+        ("Lists", r#"{"int32s":[1,]}"#, "line 1, column 14, int32s[1]: expected a value"),
+        ("Lists", r#"{"int32s":1}"#, "line 1, column 11, int32s: expected an array, found a number"),
+        ("Maps", r#"{"strings":{"a":"1","a":"2"}}"#, "line 1, column 21, strings[\"a\"]: given twice"),
+        ("Maps", r#"{"int32s":{"1":1,"x":2}}"#, "line 1, column 18, int32s[\"x\"]: not an integer"),
+        (
+            "Maps",
+            r#"{"strings":{"a":null}}"#,
+            "line 1, column 17, strings[\"a\"]: expected a string, found null",
+        ),
+        (
+            "Tree",
+            r#"{"number":1,"text":"x"}"#,
+            "line 1, column 20, text: another member of its oneof is given too",
+        ),
+        (
+            "Known",
+            r#"{"timestamp":"yesterday"}"#,
+            "line 1, column 14, timestamp: not an RFC 3339 date and time",
+        ),
+        ("Known", r#"{"mask":"a_b"}"#, "line 1, column 9, mask: an underscore in a field mask"),
+        (
+            "Known",
+            r#"{"any":{"@type":"x/test.Nope"}}"#,
+            "line 1, column 17, any.@type: not the URL of a known message type",
+        ),
+        ("Known", r#"{"any":{"a":1}}"#, "line 1, column 9, any: an object without `@type`"),
+        ("Known", r#"{"structure":{"a":1,"a":2}}"#, "line 1, column 21, structure[\"a\"]: given twice"),
+        ("Legacy", r#"{"closed":3}"#, "line 1, column 11, closed: not a value of the enum"),
+    ] {
+        refused(name, json, error);
+    }
+}
+
+#[test]
+fn bad_utf8_is_refused_with_its_place() {
+    let error =
+        parse_with(&crate::pool::PLANS, "Scalars", b"{\"a\xff\"}", &ParseOptions::default()).unwrap_err();
+    assert_eq!((error.kind, error.column), (ParseErrorKind::Syntax, 4));
+}
+
+#[test]
+fn errors_tell_what_would_have_been_right() {
+    let error = parse("Scalars", r#"{"color":"PINK"}"#).unwrap_err();
+    assert_eq!(error.expected.unwrap(), "one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_BLUE, COLOR_FAR");
+    assert_eq!(error.kind, ParseErrorKind::Unknown);
+    let error = parse("Scalars", r#"{"uint32Field":-1}"#).unwrap_err();
+    assert_eq!(error.expected.unwrap(), "an integer from 0 to 4294967295");
+}
+
+#[test]
+fn nesting_is_bounded_both_ways() {
+    let nested = |depth: usize| format!("{}{}", r#"{"left":"#.repeat(depth) + "{}", "}".repeat(depth));
+    let wire = parse("Tree", &nested(99)).unwrap();
+    assert_eq!(print("Tree", &wire).unwrap(), nested(99));
+    let error = parse("Tree", &nested(100)).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ParseErrorKind::TooDeep, "nested too deeply"));
+    let open = format!(r#"{{"value":{}"#, "[".repeat(100_000));
+    assert_eq!(parse("Known", &open).unwrap_err().kind, ParseErrorKind::TooDeep);
+    let mut deep = Vec::new();
+    for _ in 0..101 {
+        let mut outer = vec![0x1a];
+        prost::encoding::encode_varint(deep.len() as u64, &mut outer);
+        outer.extend(deep);
+        deep = outer;
+    }
+    assert_eq!(print("Tree", &deep), Err(PrintError::TooDeep));
+}
+
+#[test]
+fn by_option_unknown_names_are_skipped() {
+    let options = ParseOptions { unknown_fields: UnknownFields::Ignore, ..ParseOptions::default() };
+    let json = br#"{"x":{"y":[1,"\"",null]},"int32Field":1,"color":"PINK"}"#;
+    let wire = parse_with(&crate::pool::PLANS, "Scalars", json, &options).unwrap();
+    assert_eq!(print("Scalars", &wire).unwrap(), r#"{"int32Field":1}"#);
+    let json = br#"{"colors":["PINK","COLOR_RED"]}"#;
+    let wire = parse_with(&crate::pool::PLANS, "Lists", json, &options).unwrap();
+    assert_eq!(print("Lists", &wire).unwrap(), r#"{"colors":["COLOR_RED"]}"#);
+    assert!(parse_with(&crate::pool::PLANS, "Scalars", br#"{"x":[1,]}"#, &options).is_err());
+}
+
+#[test]
+fn enums_are_spelled_as_the_extension_says() {
+    for json in [r#"{"color":"red"}"#, r#"{"color":"COLOR_RED"}"#, r#"{"color":1}"#] {
+        let wire = parse_with(&MARKED, "Scalars", json.as_bytes(), &ParseOptions::default()).unwrap();
+        let printed = print_with(&MARKED, "Scalars", &wire, &PrintOptions::default()).unwrap();
+        assert_eq!(printed, r#"{"color":"red"}"#);
+    }
+    let error = parse_with(&MARKED, "Scalars", br#"{"color":"pink"}"#, &ParseOptions::default()).unwrap_err();
+    assert_eq!(error.expected.unwrap(), "one of COLOR_UNSPECIFIED, red, blue, COLOR_FAR");
+}
+
+#[test]
+fn marked_counters_print_as_numbers() {
+    let json = br#"{"total":"5","totals":[1,2],"quoted":7}"#;
+    let wire = parse_with(&MARKED, "Marked", json, &ParseOptions::default()).unwrap();
+    let printed = print_with(&MARKED, "Marked", &wire, &PrintOptions::default()).unwrap();
+    assert_eq!(printed, r#"{"total":5,"totals":[1,2],"quoted":"7"}"#);
+}
+
+#[test]
+fn marked_decimals_take_the_digits_of_exact_numbers() {
+    for (json, printed) in [
+        (r#"{"amount":100}"#, r#"{"amount":"100"}"#),
+        (r#"{"amount":-1.50}"#, r#"{"amount":"-1.50"}"#),
+        (r#"{"amounts":[0.1,"2"]}"#, r#"{"amounts":["0.1","2"]}"#),
+    ] {
+        let wire = parse_with(&MARKED, "Marked", json.as_bytes(), &ParseOptions::default()).unwrap();
+        assert_eq!(print_with(&MARKED, "Marked", &wire, &PrintOptions::default()).unwrap(), printed);
+    }
+    for json in [r#"{"amount":1e2}"#, r#"{"plain":1}"#, r#"{"amount":true}"#] {
+        assert!(parse_with(&MARKED, "Marked", json.as_bytes(), &ParseOptions::default()).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn extensions_that_do_not_fit_are_refused_by_name() {
+    let with = |name: &str| Extensions { number: Some(name.to_owned()), ..Extensions::default() };
+    let error = Plans::new(&POOL, &with("test.nope")).unwrap_err();
+    assert_eq!(error.to_string(), "no extension test.nope in the descriptors");
+    let error = Plans::new(&POOL, &with("test.spelling")).unwrap_err();
+    assert_eq!(error.to_string(), "extension test.spelling is not a bool");
+}
+
+#[test]
+fn wire_that_json_cannot_hold_is_an_error() {
+    let value = |name: &str| Err(PrintError::Value { message: format!("google.protobuf.{name}") });
+    assert_eq!(
+        print("Scalars", &[0x72, 1, 0xff]),
+        Err(PrintError::Utf8 { field: "string_field".to_owned() })
+    );
+    assert_eq!(print("Scalars", &[0x72, 5, b'a']), Err(PrintError::Malformed));
+    assert_eq!(print("Known", &[0x2a, 0]), value("Value"));
+    assert_eq!(print("Known", &[0x12, 4, 0x08, 1, 0x10, 0x81]), Err(PrintError::Malformed));
+    let nan = [&[0x2a, 9, 0x11][..], &f64::NAN.to_le_bytes()].concat();
+    assert_eq!(print("Known", &nan), value("Value"));
+    let url = [&[0x3a, 8, 0x0a, 6][..], b"x/nope"].concat();
+    assert_eq!(print("Known", &url), Err(PrintError::UnknownType { url: "x/nope".to_owned() }));
+}
+
+#[test]
+fn fields_of_other_wire_types_and_numbers_are_passed_over() {
+    let wire = [0x18, 7, 0x1d, 1, 2, 3, 4, 0xa2, 0x06, 1, b'x', 0xab, 0x06, 0x08, 1, 0xac, 0x06];
+    assert_eq!(print("Scalars", &wire).unwrap(), r#"{"int32Field":7}"#);
+}

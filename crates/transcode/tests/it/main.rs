@@ -1,0 +1,9 @@
+//! The transcoder from outside: against prost-reflect as the oracle, and over HTTP before a service of the test's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod differential;
+mod json;
+mod pool;
+mod rest;
+mod rules;
+mod streams;

@@ -1,0 +1,69 @@
+//! gRPC on the same port: the same data, the same checks.
+
+use crate::support::shared;
+use api::analytics::{v1, v2};
+use api::transactions::v1::ScanTransactionsRequest;
+use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
+use authn::Role;
+use http::Method;
+use riskmesh_core::{Error, ErrorCode};
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+async fn channel() -> Channel {
+    Channel::from_shared(format!("http://{}", shared().edge)).unwrap().connect().await.unwrap()
+}
+
+fn with_token<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn grpc_and_rest_give_the_same_data() {
+    let server = shared();
+    let token = server.token(Role::Analyst, "sandbox");
+    let mut rest = server.as_role(Role::Analyst, "sandbox").await;
+    let listed = rest.call(Method::GET, "/v1/analytics?limit=5", &[], None).await.unwrap();
+    let mut one = v1::analytics_service_client::AnalyticsServiceClient::new(channel().await);
+    let mut two = v2::analytics_service_client::AnalyticsServiceClient::new(channel().await);
+    for item in listed.body["analytics"].as_array().unwrap() {
+        let client_id = item["clientId"].as_str().unwrap().to_owned();
+        let get = v1::GetAnalyticsRequest { client_id: client_id.clone() };
+        let first = one.get_analytics(with_token(get, &token)).await.unwrap().into_inner().analytics.unwrap();
+        let get = v2::GetAnalyticsRequest { client_id: client_id.clone() };
+        let second = two.get_analytics(with_token(get, &token)).await.unwrap().into_inner().analytics.unwrap();
+        assert_eq!(item["riskScore"], first.risk_score);
+        assert_eq!(second.risk.as_ref().unwrap().score, first.risk_score);
+        let rest = rest.call(Method::GET, &format!("/v2/analytics/{client_id}"), &[], None).await.unwrap();
+        assert_eq!(rest.body["stateHash"], second.state_hash);
+        assert_eq!(rest.body["risk"]["reasons"].as_array().unwrap().len(), second.risk.unwrap().reasons.len());
+    }
+}
+
+#[tokio::test]
+async fn grpc_errors_carry_details() {
+    let server = shared();
+    let mut client = v1::analytics_service_client::AnalyticsServiceClient::new(channel().await);
+    let nobody = client.get_analytics(v1::GetAnalyticsRequest { client_id: "1".into() }).await.unwrap_err();
+    assert_eq!((nobody.code(), Error::from_status(&nobody).code), (Code::Unauthenticated, ErrorCode::TokenMissing));
+    let token = server.token(Role::Analyst, "sandbox");
+    let bad = v1::GetAnalyticsRequest { client_id: "abc".into() };
+    let bad = client.get_analytics(with_token(bad, &token)).await.unwrap_err();
+    assert_eq!(bad.code(), Code::InvalidArgument);
+    assert_eq!(Error::from_status(&bad).details[0].field, "clientId");
+    let missing = v1::GetAnalyticsRequest { client_id: "999999999999".into() };
+    let missing = client.get_analytics(with_token(missing, &token)).await.unwrap_err();
+    assert_eq!((missing.code(), Error::from_status(&missing).code), (Code::NotFound, ErrorCode::ClientNotFound));
+}
+
+#[tokio::test]
+async fn methods_between_services_are_closed_to_people() {
+    let mut client = TransactionsServiceClient::new(channel().await);
+    for role in [Role::Admin, Role::Analyst, Role::Client] {
+        let scan = ScanTransactionsRequest { account_id: "1000000001".into(), from_ms: 0, until_ms: i64::MAX };
+        let denied = client.scan_transactions(with_token(scan, &shared().token(role, "sandbox"))).await.unwrap_err();
+        assert_eq!(denied.code(), Code::PermissionDenied, "{role}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The product from outside: a real process on a temporary directory, called through its sockets. One binary, a module a behaviour.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod admin;
+mod command_line;
+mod contract;
+mod durability;
+mod grpc;
+mod rest;
+mod support;

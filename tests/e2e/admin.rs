@@ -12,7 +12,7 @@ async fn health_and_metrics_need_no_token() {
     }
     let metrics = admin.call(Method::GET, "/metrics", &[], None).await.unwrap();
     let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
-    assert!(text.contains("riskmesh_bus_lag_records") && text.trim_end().ends_with("# EOF"), "{text}");
+    assert!(text.contains("riskmesh_bus_lag_records{") && text.trim_end().ends_with("# EOF"), "{text}");
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ fn output(args: &[&str]) -> (bool, String, String) {
 async fn token_prints_a_token_and_nothing_else() {
     let server = shared();
     let data = server.data.to_str().unwrap();
-    let (ok, token, _) = output(&["token", "--data-dir", data, "--role", "analyst", "--client-id", "cli", "--ttl", "5m"]);
+    let (ok, token, _) =
+        output(&["token", "--data-dir", data, "--role", "analyst", "--client-id", "cli", "--ttl", "5m"]);
     assert!(ok && token.lines().count() == 1 && token.trim().split('.').count() == 3);
     let mut http = server.with_token(Some(token.trim().to_owned())).await;
     assert_eq!(http.call(Method::GET, "/v1/analytics", &[], None).await.unwrap().status, 200);
@@ -26,7 +27,8 @@ async fn token_prints_a_token_and_nothing_else() {
 
 #[test]
 fn generate_gives_the_same_bytes_for_the_same_seed() {
-    let args = |seed| ["generate", "transactions", "--seed", seed, "--clients", "20", "--transactions", "1000"];
+    let args =
+        |seed| ["generate", "transactions", "--seed", seed, "--clients", "20", "--transactions", "1000"];
     let (ok, first, _) = output(&args("7"));
     assert!(ok && first.starts_with("transaction_id,account_id,") && first.lines().count() > 500);
     assert_eq!(first, output(&args("7")).1);
@@ -37,10 +39,15 @@ fn generate_gives_the_same_bytes_for_the_same_seed() {
 fn a_wrong_configuration_ends_before_a_port_is_bound() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("riskmesh.toml");
-    for (text, named) in [("[edge]\nlisten = \"0.0.0.0:8080\"", "listen"), ("nonsense = 1", "nonsense"), ("[store]\ncache-mib = 1", "cache-mib")] {
+    for (text, named) in [
+        ("[edge]\nlisten = \"0.0.0.0:8080\"", "listen"),
+        ("nonsense = 1", "nonsense"),
+        ("[store]\ncache-mib = 1", "cache-mib"),
+    ] {
         std::fs::write(&file, text).unwrap();
         let data = dir.path().join("data");
-        let (ok, _, error) = output(&["serve", "--config", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+        let (ok, _, error) =
+            output(&["serve", "--config", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
         assert!(!ok && error.contains(named), "{error}");
     }
 }
@@ -49,7 +56,8 @@ fn a_wrong_configuration_ends_before_a_port_is_bound() {
 fn a_second_server_on_one_directory_is_refused() {
     let server = shared();
     let data = server.data.to_str().unwrap();
-    let (ok, _, error) = output(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data]);
+    let (ok, _, error) =
+        output(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data]);
     assert!(!ok && error.contains("use"), "{error}");
 }
 
@@ -93,7 +101,8 @@ async fn import_works_beside_a_server_and_names_what_it_rejects() {
     let dir = tempfile::tempdir().unwrap();
     let (file, mapping) = write_files(dir.path());
     let data = server.data.to_str().unwrap();
-    let import = ["import", "transactions", &file, "--mapping", &mapping, "--tenant", "imported", "--data-dir", data];
+    let import =
+        ["import", "transactions", &file, "--mapping", &mapping, "--tenant", "imported", "--data-dir", data];
     let (ok, out, error) = output(&import);
     assert!(!ok && error.contains("4 rows were rejected"), "{out}{error}");
     assert!(out.contains("504 rows: 1000 entries new, 0 there already, 4 rejected"), "{out}");
@@ -115,7 +124,8 @@ async fn import_works_without_a_server() {
     let (file, mapping) = write_files(dir.path());
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
-    let (_, out, error) = output(&["import", "transactions", &file, "--mapping", &mapping, "--data-dir", data]);
+    let (_, out, error) =
+        output(&["import", "transactions", &file, "--mapping", &mapping, "--data-dir", data]);
     assert!(out.contains("1000 entries new") && out.contains("scores are up to date"), "{out}{error}");
     let server = Server::start(Path::new(data), &["--no-sandbox"]);
     let mut http = server.as_role(Role::Analyst, "sandbox").await;
@@ -127,7 +137,15 @@ async fn import_works_without_a_server() {
 fn doctor_finds_nothing_wrong_with_a_new_directory() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let args = ["doctor", "--data-dir", data.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let args = [
+        "doctor",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ];
     let (ok, out, _) = output(&args);
     assert!(ok && !out.contains("BAD"), "{out}");
 }

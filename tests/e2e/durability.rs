@@ -51,7 +51,18 @@ async fn a_restart_finds_everything_as_it_was() {
 
 fn generate(dir: &Path) -> String {
     let file = dir.join("transactions.csv").to_str().unwrap().to_owned();
-    let args = ["generate", "transactions", "--seed", "3", "--clients", "200", "--transactions", "40000", "--output", &file];
+    let args = [
+        "generate",
+        "transactions",
+        "--seed",
+        "3",
+        "--clients",
+        "200",
+        "--transactions",
+        "40000",
+        "--output",
+        &file,
+    ];
     assert!(run(riskmesh(), &args, &[]).unwrap().status.success());
     file
 }
@@ -89,5 +100,7 @@ async fn an_import_that_is_killed_again_and_again_ends_in_the_same_state() {
     let expected = scores(&Server::start(&undisturbed, &["--no-sandbox"]), "sandbox").await;
     let survived = scores(&Server::start(&killed, &["--no-sandbox"]), "sandbox").await;
     assert!(expected.len() > 100);
-    assert_eq!(survived, expected);
+    let differ: Vec<_> = expected.iter().filter(|(id, score)| survived.get(*id) != Some(*score)).collect();
+    assert!(differ.is_empty(), "{} of {} differ, such as {:?}", differ.len(), expected.len(), differ[0]);
+    assert_eq!(survived.len(), expected.len());
 }

@@ -33,12 +33,16 @@ async fn grpc_and_rest_give_the_same_data() {
         let get = v1::GetAnalyticsRequest { client_id: client_id.clone() };
         let first = one.get_analytics(with_token(get, &token)).await.unwrap().into_inner().analytics.unwrap();
         let get = v2::GetAnalyticsRequest { client_id: client_id.clone() };
-        let second = two.get_analytics(with_token(get, &token)).await.unwrap().into_inner().analytics.unwrap();
+        let second =
+            two.get_analytics(with_token(get, &token)).await.unwrap().into_inner().analytics.unwrap();
         assert_eq!(item["riskScore"], first.risk_score);
         assert_eq!(second.risk.as_ref().unwrap().score, first.risk_score);
         let rest = rest.call(Method::GET, &format!("/v2/analytics/{client_id}"), &[], None).await.unwrap();
         assert_eq!(rest.body["stateHash"], second.state_hash);
-        assert_eq!(rest.body["risk"]["reasons"].as_array().unwrap().len(), second.risk.unwrap().reasons.len());
+        assert_eq!(
+            rest.body["risk"]["reasons"].as_array().unwrap().len(),
+            second.risk.unwrap().reasons.len()
+        );
     }
 }
 
@@ -47,7 +51,10 @@ async fn grpc_errors_carry_details() {
     let server = shared();
     let mut client = v1::analytics_service_client::AnalyticsServiceClient::new(channel().await);
     let nobody = client.get_analytics(v1::GetAnalyticsRequest { client_id: "1".into() }).await.unwrap_err();
-    assert_eq!((nobody.code(), Error::from_status(&nobody).code), (Code::Unauthenticated, ErrorCode::TokenMissing));
+    assert_eq!(
+        (nobody.code(), Error::from_status(&nobody).code),
+        (Code::Unauthenticated, ErrorCode::TokenMissing)
+    );
     let token = server.token(Role::Analyst, "sandbox");
     let bad = v1::GetAnalyticsRequest { client_id: "abc".into() };
     let bad = client.get_analytics(with_token(bad, &token)).await.unwrap_err();
@@ -55,15 +62,20 @@ async fn grpc_errors_carry_details() {
     assert_eq!(Error::from_status(&bad).details[0].field, "clientId");
     let missing = v1::GetAnalyticsRequest { client_id: "999999999999".into() };
     let missing = client.get_analytics(with_token(missing, &token)).await.unwrap_err();
-    assert_eq!((missing.code(), Error::from_status(&missing).code), (Code::NotFound, ErrorCode::ClientNotFound));
+    assert_eq!(
+        (missing.code(), Error::from_status(&missing).code),
+        (Code::NotFound, ErrorCode::ClientNotFound)
+    );
 }
 
 #[tokio::test]
 async fn methods_between_services_are_closed_to_people() {
     let mut client = TransactionsServiceClient::new(channel().await);
     for role in [Role::Admin, Role::Analyst, Role::Client] {
-        let scan = ScanTransactionsRequest { account_id: "1000000001".into(), from_ms: 0, until_ms: i64::MAX };
-        let denied = client.scan_transactions(with_token(scan, &shared().token(role, "sandbox"))).await.unwrap_err();
+        let scan =
+            ScanTransactionsRequest { account_id: "1000000001".into(), from_ms: 0, until_ms: i64::MAX };
+        let denied =
+            client.scan_transactions(with_token(scan, &shared().token(role, "sandbox"))).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied, "{role}");
     }
 }

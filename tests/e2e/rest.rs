@@ -39,7 +39,13 @@ async fn both_versions_are_served_side_by_side_and_agree() {
         assert_eq!(v1.body, json!({"clientId": id, "riskScore": v2.body["risk"]["score"]}));
         assert_eq!(&v2.body, listed);
         let score = v2.body["risk"]["score"].as_i64().unwrap();
-        let band = if score < 40 { "Low" } else if score < 70 { "Medium" } else { "High" };
+        let band = if score < 40 {
+            "Low"
+        } else if score < 70 {
+            "Medium"
+        } else {
+            "High"
+        };
         assert_eq!(v2.body["risk"]["category"], band);
         let confidence = v2.body["risk"]["confidence"].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&confidence));
@@ -60,7 +66,11 @@ async fn the_sandbox_is_what_it_says() {
         let id = client["clientId"].as_str().unwrap();
         let accounts = get(&mut http, &format!("/v1/clients/{id}/accounts")).await;
         let euros = |account: &&Value| account["currency"] == "EUR" && account["status"] == "active";
-        assert!(accounts.body["accounts"].as_array().unwrap().iter().any(|account| euros(&account)), "{:#}", accounts.body);
+        assert!(
+            accounts.body["accounts"].as_array().unwrap().iter().any(|account| euros(&account)),
+            "{:#}",
+            accounts.body
+        );
     }
 }
 
@@ -68,7 +78,8 @@ async fn the_sandbox_is_what_it_says() {
 async fn a_score_moves_within_a_second_of_the_transaction_that_moves_it() {
     let server = shared();
     let mut admin = server.as_role(Role::Admin, "moving").await;
-    let client = json!({"clientId": "1", "name": "Ada", "residenceCountry": "IE", "onboardedOn": "2020-01-01"});
+    let client =
+        json!({"clientId": "1", "name": "Ada", "residenceCountry": "IE", "onboardedOn": "2020-01-01"});
     assert_eq!(post(&mut admin, "/v1/clients", client).await.status, 201);
     let account = json!({"accountId": "0000000001", "currency": "EUR"});
     assert_eq!(post(&mut admin, "/v1/clients/1/accounts", account).await.status, 201);
@@ -129,7 +140,8 @@ async fn pages_walk_the_whole_list_once() {
 async fn bad_input_is_named_and_nothing_else_happens() {
     let mut admin = shared().as_role(Role::Admin, "badinput").await;
     assert_eq!(post(&mut admin, "/v1/clients", json!({"clientId": "1", "name": "Ada"})).await.status, 201);
-    let account = post(&mut admin, "/v1/clients/1/accounts", json!({"accountId": "123", "currency": "EUR"})).await;
+    let account =
+        post(&mut admin, "/v1/clients/1/accounts", json!({"accountId": "123", "currency": "EUR"})).await;
     assert_error(&account, 400, "INVALID_INPUT");
     assert_eq!(account.body["message"], "Account ID must be 10 digits");
     assert_eq!(
@@ -148,22 +160,50 @@ async fn bad_input_is_named_and_nothing_else_happens() {
         assert_error(&post(&mut admin, "/v1/clients", body).await, 400, "INVALID_INPUT");
     }
     let deep = "[".repeat(100_000);
-    for body in ["{", "{\"clientId\":\"2\",}", "nul", "{\"clientId\":\"2\"} x", "{\"clientId\":\"2\",\"clientId\":\"3\"}", deep.as_str()] {
-        let answer = admin.send(Method::POST, "/v1/clients", &[], Some(body.as_bytes().to_vec().into())).await.unwrap();
+    for body in [
+        "{",
+        "{\"clientId\":\"2\",}",
+        "nul",
+        "{\"clientId\":\"2\"} x",
+        "{\"clientId\":\"2\",\"clientId\":\"3\"}",
+        deep.as_str(),
+    ] {
+        let answer = admin
+            .send(Method::POST, "/v1/clients", &[], Some(body.as_bytes().to_vec().into()))
+            .await
+            .unwrap();
         assert_error(&answer, 400, "INVALID_INPUT");
     }
     let invalid_utf8 = b"{\"clientId\":\"2\",\"name\":\"\xff\"}".to_vec();
-    assert_error(&admin.send(Method::POST, "/v1/clients", &[], Some(invalid_utf8.into())).await.unwrap(), 400, "INVALID_INPUT");
-    for path in ["/v1/clients?limit=0", "/v1/clients?limit=1001", "/v1/clients?offset=-1", "/v1/clients?cursor=forged", "/v1/clients?nope=1", "/v1/clients?status=gone"] {
+    assert_error(
+        &admin.send(Method::POST, "/v1/clients", &[], Some(invalid_utf8.into())).await.unwrap(),
+        400,
+        "INVALID_INPUT",
+    );
+    for path in [
+        "/v1/clients?limit=0",
+        "/v1/clients?limit=1001",
+        "/v1/clients?offset=-1",
+        "/v1/clients?cursor=forged",
+        "/v1/clients?nope=1",
+        "/v1/clients?status=gone",
+    ] {
         assert_error(&get(&mut admin, path).await, 400, "INVALID_INPUT");
     }
     let listed = get(&mut admin, "/v1/clients").await;
     assert_eq!(listed.body["page"]["total"], 1, "nothing was created");
-    let media = admin.send(Method::POST, "/v1/clients", &[("content-type", "text/plain")], Some("x".into())).await.unwrap();
+    let media = admin
+        .send(Method::POST, "/v1/clients", &[("content-type", "text/plain")], Some("x".into()))
+        .await
+        .unwrap();
     assert_error(&media, 415, "UNSUPPORTED_MEDIA_TYPE");
     let huge = vec![b' '; 2 << 20];
     let mut fresh = shared().as_role(Role::Admin, "badinput").await;
-    assert_error(&fresh.send(Method::POST, "/v1/clients", &[], Some(huge.into())).await.unwrap(), 413, "PAYLOAD_TOO_LARGE");
+    assert_error(
+        &fresh.send(Method::POST, "/v1/clients", &[], Some(huge.into())).await.unwrap(),
+        413,
+        "PAYLOAD_TOO_LARGE",
+    );
 }
 
 #[tokio::test]
@@ -194,7 +234,11 @@ async fn tokens_that_are_not_good_are_told_apart() {
 async fn roles_may_do_what_they_may_and_tenants_see_their_own() {
     let server = shared();
     let mut analyst = server.as_role(Role::Analyst, "sandbox").await;
-    assert_error(&post(&mut analyst, "/v1/clients", json!({"clientId": "1", "name": "Eve"})).await, 403, "PERMISSION_DENIED");
+    assert_error(
+        &post(&mut analyst, "/v1/clients", json!({"clientId": "1", "name": "Eve"})).await,
+        403,
+        "PERMISSION_DENIED",
+    );
     let mut auditor = server.as_role(Role::Auditor, "sandbox").await;
     assert_error(&get(&mut auditor, "/v1/clients").await, 403, "PERMISSION_DENIED");
     let mut own = server.as_role(Role::Admin, "tenant-a").await;
@@ -217,14 +261,27 @@ async fn resources_follow_http() {
     let tag = created.headers["etag"].to_str().unwrap().to_owned();
     let fresh = admin.call(Method::GET, "/v1/clients/5", &[("if-none-match", &tag)], None).await.unwrap();
     assert_eq!((fresh.status, fresh.bytes.len()), (304, 0));
-    let patched = admin.call(Method::PATCH, "/v1/clients/5", &[("if-match", &tag)], Some(json!({"status": "inactive"}))).await.unwrap();
-    assert_eq!((patched.status, patched.body["status"].as_str(), patched.body["name"].as_str()), (200, Some("inactive"), Some("Ada")));
-    let stale = admin.call(Method::PATCH, "/v1/clients/5", &[("if-match", &tag)], Some(json!({"status": "active"}))).await.unwrap();
+    let patched = admin
+        .call(Method::PATCH, "/v1/clients/5", &[("if-match", &tag)], Some(json!({"status": "inactive"})))
+        .await
+        .unwrap();
+    assert_eq!(
+        (patched.status, patched.body["status"].as_str(), patched.body["name"].as_str()),
+        (200, Some("inactive"), Some("Ada"))
+    );
+    let stale = admin
+        .call(Method::PATCH, "/v1/clients/5", &[("if-match", &tag)], Some(json!({"status": "active"})))
+        .await
+        .unwrap();
     assert_error(&stale, 412, "PRECONDITION_FAILED");
     let address = json!({"lines": ["1 Main St"], "city": "Dublin", "country": "IE"});
     let put = admin.call(Method::PUT, "/v1/clients/5/address", &[], Some(address)).await.unwrap();
     assert_eq!((put.status, put.body["city"].as_str()), (200, Some("Dublin")));
-    assert_error(&post(&mut admin, "/v1/clients", json!({"clientId": "5", "name": "Eve"})).await, 409, "ALREADY_EXISTS");
+    assert_error(
+        &post(&mut admin, "/v1/clients", json!({"clientId": "5", "name": "Eve"})).await,
+        409,
+        "ALREADY_EXISTS",
+    );
     assert_error(&get(&mut admin, "/v1/nothing").await, 404, "ROUTE_NOT_FOUND");
     let wrong = admin.call(Method::DELETE, "/v1/clients", &[], None).await.unwrap();
     assert_error(&wrong, 405, "METHOD_NOT_ALLOWED");
@@ -240,7 +297,16 @@ async fn resources_follow_http() {
 async fn the_quota_is_a_hundred_a_minute_by_default() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
-    let args = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data, "--no-sandbox"];
+    let args = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data,
+        "--no-sandbox",
+    ];
     let process = testkit::Process::start(crate::support::riskmesh(), &args, &[]).unwrap();
     let greeting = process.wait_for("ready").unwrap();
     let edge = greeting.iter().find_map(|line| testkit::address_in(line)).unwrap();

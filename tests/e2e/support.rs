@@ -27,7 +27,8 @@ impl Server {
     /// Starts one and waits until it is ready. The quota is off: tests share API clients.
     pub fn start(data: &Path, more: &[&str]) -> Self {
         let data_dir = data.to_str().unwrap();
-        let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data_dir];
+        let mut args =
+            vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data_dir];
         args.extend(more);
         let process = Process::start(riskmesh(), &args, &[("RISKMESH_RATE_LIMIT_PER_MINUTE", "0")]).unwrap();
         let greeting = process.wait_for("ready").unwrap();

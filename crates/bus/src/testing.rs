@@ -59,6 +59,8 @@ pub(crate) enum Fault {
     DoneUnknown,
     /// It is not done, and nobody can tell.
     LostUnknown,
+    /// It is done, and reported as failed for good.
+    DoneFailed,
     /// The process dies before it: nothing works from here on.
     DieBefore,
     /// The process dies after it.
@@ -164,7 +166,7 @@ impl Store for Faulty {
                 Err(unknown())
             }
             Some(Fault::DieBefore) => Err(Error::Closed),
-            Some(Fault::DieAfter) => {
+            Some(Fault::DieAfter | Fault::DoneFailed) => {
                 self.inner.apply(batches).await?;
                 Err(Error::Closed)
             }
@@ -177,7 +179,7 @@ impl Store for Faulty {
             Some(Fault::LostUnknown) => Ok(Outcome::Unknown),
             Some(Fault::DoneUnknown) => self.inner.cas(cas).await.map(|_| Outcome::Unknown),
             Some(Fault::DieBefore) => Err(Error::Closed),
-            Some(Fault::DieAfter) => {
+            Some(Fault::DieAfter | Fault::DoneFailed) => {
                 drop(self.inner.cas(cas).await?);
                 Err(Error::Closed)
             }

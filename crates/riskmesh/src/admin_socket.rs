@@ -38,7 +38,12 @@ fn address(data_dir: &Path) -> io::Result<PathBuf> {
 }
 
 /// Serves on the socket until `stop` is cancelled.
-pub fn serve(data_dir: &Path, routed: Routed, stop: CancellationToken, tasks: &TaskTracker) -> io::Result<()> {
+pub fn serve(
+    data_dir: &Path,
+    routed: Routed,
+    stop: CancellationToken,
+    tasks: &TaskTracker,
+) -> io::Result<()> {
     let path = address(data_dir)?;
     // This process owns the directory, so a socket that lies there is a former owner's.
     match std::fs::remove_file(&path) {
@@ -53,11 +58,13 @@ pub fn serve(data_dir: &Path, routed: Routed, stop: CancellationToken, tasks: &T
         while let Some(Ok(permit)) = stop.run_until_cancelled(connections.clone().acquire_owned()).await {
             let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { break };
             let Ok((stream, _)) = accepted else { continue };
-            let service = routed.clone().map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new));
+            let service =
+                routed.clone().map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new));
             let stop = stop.clone();
             served.spawn(async move {
                 let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-                let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+                let connection =
+                    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
                 tokio::pin!(connection);
                 tokio::select! {
                     _ = connection.as_mut() => {}

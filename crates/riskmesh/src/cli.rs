@@ -68,7 +68,9 @@ pub struct ServeArgs {
 }
 
 /// A role that a process can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, serde::Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeRole {
     /// Every role.
@@ -208,7 +210,10 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
         _ => return Err(expected()),
     };
     let number: u64 = text[..text.len() - 1].parse().map_err(|_| expected())?;
-    let total = number.checked_mul(seconds).filter(|total| (1..=365 * 86_400).contains(total)).ok_or_else(expected)?;
+    let total = number
+        .checked_mul(seconds)
+        .filter(|total| (1..=365 * 86_400).contains(total))
+        .ok_or_else(expected)?;
     Ok(std::time::Duration::from_secs(total))
 }
 

@@ -57,6 +57,8 @@ pub struct Auth {
 pub struct Telemetry {
     /// `text` or `json`.
     pub log_format: LogFormat,
+    /// Whether each request is written to standard output, one line a request.
+    pub request_log: bool,
     /// Which log lines are written, as tracing's EnvFilter reads it.
     pub log_filter: String,
     /// The OTLP endpoint that spans go to, `http://host:4317`; none where it is empty.
@@ -71,6 +73,15 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+impl From<LogFormat> for telemetry::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// The embedded store.
@@ -111,7 +122,12 @@ impl Default for Auth {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info,fjall=warn,lsm_tree=warn".into(), otlp_endpoint: String::new() }
+        Self {
+            log_format: LogFormat::Text,
+            request_log: true,
+            log_filter: "info,fjall=warn,lsm_tree=warn".into(),
+            otlp_endpoint: String::new(),
+        }
     }
 }
 
@@ -205,11 +221,14 @@ impl Config {
     /// Variables of ours in the environment that nothing reads.
     pub fn unknown_variables() -> Vec<String> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        names.filter(|name| name.starts_with("RISKMESH_") && !KNOWN_VARIABLES.contains(&name.as_str())).collect()
+        names
+            .filter(|name| name.starts_with("RISKMESH_") && !KNOWN_VARIABLES.contains(&name.as_str()))
+            .collect()
     }
 
     fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|message| Error::Parse { path: path.to_owned(), message })
     }
 

@@ -46,7 +46,9 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for (what, address) in [("edge.listen", config.edge.listen), ("admin-listen", config.admin_listen)] {
         match bind(address) {
             Ok(()) => report.fine(what, &format!("{address} is free")),
-            Err(error) => report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}"))),
+            Err(error) => {
+                report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")))
+            }
         }
     }
     report.end()

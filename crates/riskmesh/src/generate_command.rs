@@ -38,7 +38,11 @@ fn write(args: &GenerateArgs, generator: &Generator, out: impl Write) -> io::Res
     }
 }
 
-fn records<R: Record>(args: &GenerateArgs, records: impl Iterator<Item = R>, out: impl Write) -> io::Result<()> {
+fn records<R: Record>(
+    args: &GenerateArgs,
+    records: impl Iterator<Item = R>,
+    out: impl Write,
+) -> io::Result<()> {
     let format = match args.format {
         Format::Csv => generate::write::Format::Csv,
         Format::Ndjson => generate::write::Format::Ndjson,

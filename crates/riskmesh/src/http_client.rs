@@ -63,7 +63,8 @@ impl Http {
         headers: &[(&str, &str)],
         body: Option<Bytes>,
     ) -> anyhow::Result<Answer> {
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", self.address.to_string());
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -77,7 +78,11 @@ impl Http {
         let response = self.send.send_request(request.body(Full::new(body.unwrap_or_default()))?).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await?.to_bytes();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+        };
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body, bytes })
     }
 }

@@ -61,7 +61,10 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
         let seconds = elapsed.as_secs_f64();
         println!("{seconds:.2} s, {:.0} entries/s", entries as f64 / seconds.max(1e-9));
     }
-    println!("{}", if served { "scores follow as the server works off its log" } else { "scores are up to date" });
+    println!(
+        "{}",
+        if served { "scores follow as the server works off its log" } else { "scores are up to date" }
+    );
     match summary.rejects {
         Some(path) => anyhow::bail!("{} rows were rejected: see {}", summary.rejected, path.display()),
         None => Ok(()),

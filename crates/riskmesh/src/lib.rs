@@ -28,7 +28,9 @@ pub fn run(cli: Cli) -> ExitCode {
         None => block_on(serve::run(&cli.serve)),
         Some(Command::Serve(args)) => block_on(serve::run(&args)),
         Some(Command::Token(args)) => token::run(&args),
-        Some(Command::Import { what: ImportCommand::Transactions(args) }) => block_on(import_command::run(args)),
+        Some(Command::Import { what: ImportCommand::Transactions(args) }) => {
+            block_on(import_command::run(args))
+        }
         Some(Command::Generate(args)) => generate_command::run(&args),
         Some(Command::Demo) => block_on(demo::run()),
         Some(Command::Migrate(args)) => migrate::run(&args),

@@ -149,7 +149,9 @@ fn prepare(data_dir: &Path) -> Result<std::path::PathBuf, Error> {
     Ok(keys)
 }
 
-fn process<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> Error {
+fn process<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    doing: &'static str,
+) -> impl FnOnce(E) -> Error {
     move |source| Error::Process { doing, source: source.into() }
 }
 
@@ -181,7 +183,7 @@ impl Node {
                     verifier: verifier.clone(),
                     policy: policy.clone(),
                     metrics: metrics.clone(),
-                    default_timeout: mesh::DEFAULT_TIMEOUT,
+                    default_timeout: config.edge.request_timeout,
                     open: &[],
                 },
             )
@@ -191,7 +193,7 @@ impl Node {
             role,
             metrics: metrics.clone(),
             credentials: Arc::new(ServiceTokens::new(issuer.clone(), role)) as Arc<dyn Credentials>,
-            default_timeout: mesh::DEFAULT_TIMEOUT,
+            default_timeout: config.edge.request_timeout,
         };
 
         let clients = Arc::new(clients::Service::new(clients::Deps {
@@ -211,6 +213,7 @@ impl Node {
                 store: store.clone(),
                 bus: bus.clone(),
                 outbox: outbox.clone(),
+                lists: lists.clone(),
                 cache: Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES)),
                 cursors: secrets.cursors,
                 clients: Channel::local(clients_server.clone(), caller("analytics")),
@@ -231,6 +234,8 @@ impl Node {
         let sources = clients.sources().into_iter().chain(analytics.sources()).collect();
         let relay_config = bus::outbox::Config { takeover: bus::Takeover::Immediate, ..Default::default() };
         let relay = bus::Relay::new(outbox, bus.clone(), sources, relay_config)?;
+        // What a crash left behind is told of before anything new is taken in.
+        relay.recover().await?;
         back_tasks.spawn(relay.run(back.clone()));
         let stop = back.clone();
         back_tasks.spawn(async move { stop.run_until_cancelled(lists.run(LISTS_EVERY)).await });
@@ -278,7 +283,7 @@ impl Node {
     ) -> Result<(), Error> {
         let admin = listen(config.admin_listen).await?;
         let lag = self.analytics.lag();
-        let gauge = metrics.gauge("riskmesh_bus_lag_records", "Records of the log that a group has not handled yet");
+        let gauge = metrics.gauge("bus_lag_records", "Records of the log that a group has not handled yet");
         let gauge = gauge.with(&[("group", "analytics")]);
         let stop = self.front.clone();
         self.front_tasks.spawn(async move {
@@ -300,10 +305,6 @@ impl Node {
             }
         });
 
-        let format = match config.telemetry.log_format {
-            crate::config::LogFormat::Text => telemetry::Format::Text,
-            crate::config::LogFormat::Json => telemetry::Format::Json,
-        };
         let edge = edge::Edge::new(
             config.edge.clone(),
             edge::Deps {
@@ -313,7 +314,7 @@ impl Node {
                 policy,
                 jwks: keys.jwks(),
                 metrics: metrics.clone(),
-                request_log: RequestLog::stdout(format).map_err(process("open the request log"))?,
+                request_log: request_log(config).map_err(process("open the request log"))?,
                 clock,
             },
         )?;
@@ -334,7 +335,14 @@ impl Node {
             let tenant = TenantId::new(seed::TENANT).map_err(process("name the sandbox"))?;
             let token = self.token(Role::Admin, tenant, None, Duration::from_hours(1))?;
             let authorization = bearer(&token).map_err(process("make a token"))?;
-            seed::seed(&config.data_dir, config.sandbox.seed, SystemClock.now(), self.channel(), authorization).await?;
+            seed::seed(
+                &config.data_dir,
+                config.sandbox.seed,
+                SystemClock.now(),
+                self.channel(),
+                authorization,
+            )
+            .await?;
         }
         self.caught_up().await?;
         self.readiness.set(true);
@@ -427,7 +435,20 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn St
 
 /// The full names of the contract's services in packages that start so.
 fn services_of(package: &'static str) -> BTreeSet<&'static str> {
-    api::method::METHODS.iter().map(|method| method.service).filter(|service| service.starts_with(package)).collect()
+    api::method::METHODS
+        .iter()
+        .map(|method| method.service)
+        .filter(|service| service.starts_with(package))
+        .collect()
+}
+
+fn request_log(config: &Config) -> std::io::Result<RequestLog> {
+    let format = config.telemetry.log_format.into();
+    if config.telemetry.request_log {
+        RequestLog::stdout(format)
+    } else {
+        RequestLog::new(format, std::io::sink())
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -437,7 +458,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 
 /// Reflection and health: what tools ask before they have a token.
 async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
-    let reflection = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(api::DESCRIPTOR_SET);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(api::DESCRIPTOR_SET)
+    };
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in services_of("riskmesh.") {
         health.set_service_status(service, tonic_health::ServingStatus::Serving).await;

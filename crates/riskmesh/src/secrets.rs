@@ -54,7 +54,8 @@ impl Secrets {
             }
         }
         let current = columns.keys().next_back().copied().unwrap_or(1);
-        let columns = ColumnCipher::new(current, columns).map_err(|error| Error::Crypto(dir.to_owned(), error))?;
+        let columns =
+            ColumnCipher::new(current, columns).map_err(|error| Error::Crypto(dir.to_owned(), error))?;
         Ok(Self { cursors, columns })
     }
 }
@@ -84,7 +85,8 @@ fn load_or_create(path: &Path) -> Result<Key, Error> {
     // Whole or not at all: written and synced under another name, then linked to its own, which fails where somebody was faster.
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(fail)?;
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(fail)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
     let linked = std::fs::hard_link(&temporary, path);
     std::fs::remove_file(&temporary).map_err(fail)?;
@@ -117,7 +119,10 @@ mod tests {
             secrets.cursors.seal(riskmesh_core::cursor::Scope { tenant: "t", query: "q" }, b"x").unwrap()
         };
         let again = Secrets::load_or_create(dir.path()).unwrap();
-        assert_eq!(again.cursors.open(riskmesh_core::cursor::Scope { tenant: "t", query: "q" }, &cursor).unwrap(), b"x");
+        assert_eq!(
+            again.cursors.open(riskmesh_core::cursor::Scope { tenant: "t", query: "q" }, &cursor).unwrap(),
+            b"x"
+        );
         let path = dir.path().join("cursors.key");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

@@ -5,8 +5,8 @@ use crate::admin_socket::AnyChannel;
 use api::clients::v1::accounts_service_client::AccountsServiceClient;
 use api::clients::v1::clients_service_client::ClientsServiceClient;
 use api::clients::v1::{
-    Account, AccountStatus, Address, Client, ClientStatus, ClientType, CreateAccountRequest, CreateClientRequest,
-    PutAddressRequest,
+    Account, AccountStatus, Address, Client, ClientStatus, ClientType, CreateAccountRequest,
+    CreateClientRequest, PutAddressRequest,
 };
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
 use api::transactions::v1::{
@@ -147,8 +147,10 @@ impl Call {
     async fn client(&self, generator: &Generator, index: u64) -> Result<(), Error> {
         let generated = generator.client(index);
         let profile = &generated.profile;
-        let country = |country: Option<risk::Country>| country.map(|code| code.to_string()).unwrap_or_default();
-        let day = |ms: Option<i64>| ms.map(|ms| Timestamp(ms).to_string()[..10].to_owned()).unwrap_or_default();
+        let country =
+            |country: Option<risk::Country>| country.map(|code| code.to_string()).unwrap_or_default();
+        let day =
+            |ms: Option<i64>| ms.map(|ms| Timestamp(ms).to_string()[..10].to_owned()).unwrap_or_default();
         let client = Client {
             client_id: generated.id.to_string(),
             name: generated.name.clone(),

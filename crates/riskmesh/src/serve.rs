@@ -1,7 +1,7 @@
 //! `riskmesh serve`.
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::node::{Node, Purpose};
 use crate::seed;
 use anyhow::Context as _;
@@ -17,14 +17,10 @@ const GREETING_TTL: Duration = Duration::from_hours(1);
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args)?;
-    let format = match config.telemetry.log_format {
-        LogFormat::Text => telemetry::Format::Text,
-        LogFormat::Json => telemetry::Format::Json,
-    };
     let otlp = (!config.telemetry.otlp_endpoint.is_empty())
         .then(|| telemetry::Otlp { endpoint: config.telemetry.otlp_endpoint.clone(), sample_ratio: 1.0 });
     let _telemetry = telemetry::init(&telemetry::Config {
-        format,
+        format: config.telemetry.log_format.into(),
         filter: config.telemetry.log_filter.clone(),
         otlp,
         service: "riskmesh".into(),
@@ -56,7 +52,10 @@ fn greet(config: &Config, node: &Node) -> anyhow::Result<()> {
     if let Some(address) = node.edge_address() {
         writeln!(out, "REST, gRPC, gRPC-Web  http://{address}")?;
         writeln!(out, "API reference         http://{address}/docs")?;
-        writeln!(out, "OpenAPI               http://{address}/openapi/v1.json  http://{address}/openapi/v2.json")?;
+        writeln!(
+            out,
+            "OpenAPI               http://{address}/openapi/v1.json  http://{address}/openapi/v2.json"
+        )?;
         if let Some(admin) = node.admin_address() {
             writeln!(out, "metrics, health       http://{admin}/metrics  http://{admin}/readyz")?;
         }

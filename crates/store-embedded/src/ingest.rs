@@ -4,76 +4,59 @@
 use crate::layout::Layout;
 use crate::record::{self, Marker};
 use crate::writer::engine_error;
-use std::sync::Arc;
 use store::{Batch, Error, Mutation, Target, Token, Value, Values, check, key};
 
-/// Rows for one table, in the table's order: by token, then partition key; inside a partition the statics first, then rows by
-/// clustering key. Nothing is visible before [`Ingest::finish`].
-pub struct Ingest {
-    layout: Arc<Layout>,
+/// Ingests batches of upserts without TTL: see [`crate::Embedded::ingest`].
+pub(crate) fn run(layout: &Layout, batches: impl IntoIterator<Item = Batch>) -> Result<u64, Error> {
+    let table = layout.table;
+    let refuse = |what| Error::Request { table: table.name, what };
+    let mut ingestion = layout.keyspace.start_ingestion().map_err(|source| engine_error("ingest", source))?;
+    let (mut last, mut count) = (Vec::new(), 0);
+    for batch in batches {
+        if !std::ptr::eq(batch.table, table) {
+            return Err(refuse("ingests a row of another table"));
+        }
+        check::batch(&batch)?;
+        let prefix = layout.prefix(&batch.partition);
+        for mutation in &batch.mutations {
+            let (key, bytes) = encode(layout, &prefix, mutation)?;
+            if key <= last {
+                return Err(refuse("ingests rows out of order"));
+            }
+            ingestion.write(key.as_slice(), bytes).map_err(|source| engine_error("ingest", source))?;
+            last = key;
+            count += 1;
+        }
+    }
+    ingestion.finish().map_err(|source| engine_error("ingest", source))?;
+    Ok(count)
 }
 
-impl Ingest {
-    pub(crate) const fn new(layout: Arc<Layout>) -> Self {
-        Self { layout }
+fn encode(layout: &Layout, prefix: &[u8], mutation: &Mutation) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let Mutation::Upsert(upsert) = mutation else {
+        return Err(Error::Request { table: layout.table.name, what: "ingests a deletion" });
+    };
+    if upsert.ttl.is_some() {
+        return Err(Error::Request { table: layout.table.name, what: "ingests a row with a TTL" });
     }
-
-    /// Ingests batches of upserts without TTL, in the table's order, and syncs the files. Blocks. Gives the number of upserts.
-    ///
-    /// # Errors
-    /// [`Error::Request`] if a batch holds anything else, or one is out of order; nothing was ingested then.
-    pub fn run(self, batches: impl IntoIterator<Item = Batch>) -> Result<u64, Error> {
-        let table = self.layout.table;
-        let refuse = |what| Error::Request { table: table.name, what };
-        let mut ingestion =
-            self.layout.keyspace.start_ingestion().map_err(|source| engine_error("ingest", source))?;
-        let (mut last, mut count) = (Vec::new(), 0);
-        for batch in batches {
-            if !std::ptr::eq(batch.table, table) {
-                return Err(refuse("ingests a row of another table"));
-            }
-            check::batch(&batch)?;
-            let prefix = self.layout.prefix(&batch.partition);
-            for mutation in &batch.mutations {
-                let (key, bytes) = self.encode(&prefix, mutation)?;
-                if key <= last {
-                    return Err(refuse("ingests rows out of order"));
-                }
-                ingestion.write(key.as_slice(), bytes).map_err(|source| engine_error("ingest", source))?;
-                last = key;
-                count += 1;
-            }
+    let is_static = upsert.target == Target::Statics;
+    let mut cells: Vec<(u8, &Value)> = Vec::with_capacity(upsert.set.len());
+    for (column, value) in &upsert.set {
+        if !value.is_null() {
+            cells.push((layout.id(is_static, column)?, value));
         }
-        ingestion.finish().map_err(|source| engine_error("ingest", source))?;
-        Ok(count)
     }
-
-    fn encode(&self, prefix: &[u8], mutation: &Mutation) -> Result<(Vec<u8>, Vec<u8>), Error> {
-        let Mutation::Upsert(upsert) = mutation else {
-            return Err(Error::Request { table: self.layout.table.name, what: "ingests a deletion" });
-        };
-        if upsert.ttl.is_some() {
-            return Err(Error::Request { table: self.layout.table.name, what: "ingests a row with a TTL" });
-        }
-        let is_static = upsert.target == Target::Statics;
-        let mut cells: Vec<(u8, &Value)> = Vec::with_capacity(upsert.set.len());
-        for (column, value) in &upsert.set {
-            if !value.is_null() {
-                cells.push((self.layout.id(is_static, column)?, value));
-            }
-        }
-        cells.sort_unstable_by_key(|(id, _)| *id);
-        let mut bytes = Vec::with_capacity(64);
-        let (key, marker) = match &upsert.target {
-            Target::Row(clustering) => (self.layout.row_key(prefix, clustering), Marker::Forever),
-            Target::Statics => (Layout::statics_key(prefix), Marker::None),
-        };
-        record::put_patch(marker, &cells, None, true, &mut bytes);
-        Ok((key, bytes))
-    }
+    cells.sort_unstable_by_key(|(id, _)| *id);
+    let mut bytes = Vec::with_capacity(64);
+    let (key, marker) = match &upsert.target {
+        Target::Row(clustering) => (layout.row_key(prefix, clustering), Marker::Forever),
+        Target::Statics => (Layout::statics_key(prefix), Marker::None),
+    };
+    record::put_patch(marker, &cells, None, true, &mut bytes);
+    Ok((key, bytes))
 }
 
-/// Sorts partition keys into the order that [`Ingest::run`] needs.
+/// Sorts partition keys into the order that [`crate::Embedded::ingest`] needs.
 pub fn sort_partitions(table: &'static store::Table, partitions: &mut [Values]) {
     partitions.sort_by_cached_key(|partition| {
         let mut serialized = Vec::new();

@@ -5,7 +5,7 @@
 //! ([`writer`]): conditions, one atomic batch, one sync, answers. A read runs on the caller's thread against a snapshot
 //! ([`read`]). Rows and keys are laid out so that scans and tokens come in CQL's order ([`layout`], [`record`]). What has
 //! expired is found by an index ([`expiry`]) and purged by a bounded sweeper ([`sweep`]). A large sorted set of rows can be
-//! ingested past the writer ([`Ingest`]).
+//! ingested past the writer ([`Embedded::ingest`]).
 
 mod compile;
 mod directory;
@@ -16,10 +16,14 @@ mod options;
 mod read;
 mod record;
 mod round;
+#[cfg(test)]
+mod round_tests;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use ingest::{Ingest, sort_partitions};
+pub use ingest::sort_partitions;
 pub use options::Options;
 
 use async_trait::async_trait;
@@ -140,9 +144,19 @@ impl Embedded {
         self.inner.sweep().await
     }
 
-    /// Ingests a large, sorted set of rows: see [`Ingest`].
-    pub fn ingest(&self, table: &'static Table) -> Result<Ingest, Error> {
-        Ok(Ingest::new(self.inner.layouts.of(table)?.clone()))
+    /// Ingests a large set of rows past the journal and the writer, straight into table files: for benchmarks and bootstrap. The
+    /// batches hold upserts without TTL, in the table's order: partitions as [`sort_partitions`] sorts them, each with its
+    /// statics first and then its rows by clustering key. Whatever stood there is replaced. Nothing is visible before this
+    /// returns the number of upserts, and all of it is durable then. Blocks; nobody else may write the table meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Request`] if a batch holds anything else, or is out of order; nothing was ingested then.
+    pub fn ingest(
+        &self,
+        table: &'static Table,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Result<u64, Error> {
+        ingest::run(self.inner.layouts.of(table)?, batches)
     }
 }
 

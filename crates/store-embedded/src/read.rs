@@ -288,7 +288,7 @@ impl Walk<'_> {
             read(&self.snapshot, self.layout, &Layout::statics_key(parts.prefix))?
         };
         // Inside a partition: the page before has yielded it.
-        let rows = usize::from(statics.is_some());
+        let rows = 0;
         Ok(Here { prefix: parts.prefix.to_vec(), partition: parts.partition.clone(), statics, rows })
     }
 

@@ -7,6 +7,7 @@ use crate::row::Row;
 use crate::store::Store;
 use crate::write::{Batch, Cas, Outcome};
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How often what goes wrong, in percent of the calls. What is left goes right.
@@ -21,9 +22,8 @@ pub struct Faults {
 }
 
 /// A [`Store`] behind a network that fails.
-#[derive(Debug)]
-pub struct Faulty<S> {
-    store: S,
+pub struct Faulty {
+    store: Arc<dyn Store>,
     faults: Faults,
     state: AtomicU64,
 }
@@ -35,9 +35,9 @@ enum Fate {
     UnknownLost,
 }
 
-impl<S: Store> Faulty<S> {
+impl Faulty {
     /// Puts faults in front of a store. Equal seeds and equal calls give equal faults.
-    pub const fn new(store: S, faults: Faults, seed: u64) -> Self {
+    pub fn new(store: Arc<dyn Store>, faults: Faults, seed: u64) -> Self {
         Self { store, faults, state: AtomicU64::new(seed) }
     }
 
@@ -71,7 +71,7 @@ impl<S: Store> Faulty<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for Faulty<S> {
+impl Store for Faulty {
     async fn get(&self, get: Get) -> Result<Option<Row>, Error> {
         self.read()?;
         self.store.get(get).await
@@ -106,36 +106,5 @@ impl<S: Store> Store for Faulty<S> {
             Fate::UnknownDone => self.store.cas(cas).await.map(|_| Outcome::Unknown),
             Fate::UnknownLost => Ok(Outcome::Unknown),
         }
-    }
-}
-
-#[async_trait]
-impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
-    async fn get(&self, get: Get) -> Result<Option<Row>, Error> {
-        (**self).get(get).await
-    }
-
-    async fn get_many(&self, gets: Vec<Get>) -> Result<Vec<Option<Row>>, Error> {
-        (**self).get_many(gets).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
-        (**self).scan(scan).await
-    }
-
-    async fn apply(&self, batches: Vec<Batch>) -> Result<(), Error> {
-        (**self).apply(batches).await
-    }
-
-    async fn cas(&self, cas: Cas) -> Result<Outcome, Error> {
-        (**self).cas(cas).await
-    }
-
-    async fn cas_many(&self, many: Vec<Cas>) -> Result<Vec<Outcome>, Error> {
-        (**self).cas_many(many).await
-    }
-
-    async fn token_scan(&self, scan: TokenScan) -> Result<TokenPage, Error> {
-        (**self).token_scan(scan).await
     }
 }

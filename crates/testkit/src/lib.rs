@@ -21,20 +21,30 @@ pub struct Process {
 
 impl Process {
     /// Starts a program with a clean environment but for these variables.
-    pub fn start<S: AsRef<OsStr>>(program: &Path, args: &[S], variables: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut child = command(program, args, variables)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .with_context(|| format!("start {}", program.display()))?;
-        let stdout = child.stdout.take().context("no standard output")?;
+    pub fn start<S: AsRef<OsStr>>(
+        program: &Path,
+        args: &[S],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let mut command = command(&["setpriv", "--pdeathsig", "KILL"], program, args, variables);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         let (send, lines) = mpsc::sync_channel(10_000);
+        let (started, start) = mpsc::sync_channel(1);
+        // The kernel kills the process when the thread that started it ends: this one ends with the process, or with the tests.
         std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let mut child = command.spawn();
+            let stdout = child.as_mut().ok().and_then(|child| child.stdout.take());
+            if started.send(child).is_err() {
+                return;
+            }
+            for line in
+                stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok))
+            {
                 // Nobody waits for lines any more: go on reading, so that the process is not held up.
                 let _ = send.try_send(line);
             }
         });
+        let child = start.recv()?.with_context(|| format!("start {}", program.display()))?;
         Ok(Self { child, lines: Mutex::new(lines) })
     }
 
@@ -89,8 +99,13 @@ impl Drop for Process {
 }
 
 /// Runs a program to its end.
-pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S], variables: &[(&str, &str)]) -> anyhow::Result<Output> {
-    let mut child = command(program, args, variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+pub fn run<S: AsRef<OsStr>>(
+    program: &Path,
+    args: &[S],
+    variables: &[(&str, &str)],
+) -> anyhow::Result<Output> {
+    let mut child =
+        command(&[], program, args, variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut stderr = child.stderr.take().context("no standard error")?;
     let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -101,8 +116,22 @@ pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S], variables: &[(&str, &str
     Ok(output)
 }
 
-fn command<S: AsRef<OsStr>>(program: &Path, args: &[S], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(program);
+/// A command with a clean environment, behind a wrapper where that is installed.
+fn command<S: AsRef<OsStr>>(
+    wrapper: &[&str],
+    program: &Path,
+    args: &[S],
+    variables: &[(&str, &str)],
+) -> Command {
+    let wrapped = wrapper.first().filter(|wrapper| Path::new("/usr/bin").join(wrapper).exists());
+    let mut command = match wrapped {
+        Some(first) => {
+            let mut command = Command::new(first);
+            command.args(&wrapper[1..]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.args(args).env_clear().stdin(Stdio::null());
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.envs(variables.iter().copied());

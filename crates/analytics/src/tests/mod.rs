@@ -5,6 +5,5 @@ mod crash;
 mod fake;
 mod faults;
 mod oracle;
-mod perf;
 mod stream;
 mod world;

@@ -294,6 +294,23 @@ async fn a_write_of_unknown_outcome_is_repeated_at_the_same_offsets() {
 }
 
 #[tokio::test]
+async fn a_record_is_not_seen_before_it_is_known_to_be_durable() {
+    let disk = Disk::new();
+    let faulty = Faulty::over(disk.open());
+    let bus = open(&disk, &(faulty.clone() as Arc<dyn Store>)).await;
+    let key = key_of(0);
+    bus.publish(TOPIC.name, vec![record(&key, 0)]).await.unwrap();
+    faulty.plan(0, Fault::DoneFailed);
+    let published = bus.publish(TOPIC.name, vec![record(&key, 1)]).await;
+    assert!(matches!(published, Err(Error::Append { partition: 0, .. })));
+    // The row is in the store; the log ends before it, and takes nothing more that could come to stand on it.
+    let batch = bus.fetch(Fetch::new(TOPIC.name, 0, 0)).await.unwrap();
+    assert_eq!((batch.records.len(), batch.high_watermark), (1, 1));
+    assert!(matches!(bus.publish(TOPIC.name, vec![record(&key, 2)]).await, Err(Error::Closed)));
+    bus.publish(TOPIC.name, vec![record(&key_of(1), 3)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_closed_bus_keeps_what_it_accepted_and_takes_no_more() {
     let disk = Disk::new();
     let store = disk.open();

@@ -1,14 +1,17 @@
 //! An edge with all that it needs, and ways to ask it.
 
 use crate::services::Fakes;
-use authn::{Grant, Issuer, Keys, Role, Verifier};
+use api::method::METHODS;
+use authn::{Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use mesh::{Caller, Channel, Directory, Routed};
 use policy::Policy;
 use riskmesh_core::{ManualClock, TenantId, Timestamp};
 use riskmesh_edge::{Config, Deps, Edge, Public};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,7 +27,7 @@ pub(crate) struct World {
     pub(crate) fakes: Fakes,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) metrics: Metrics,
-    issuer: Issuer,
+    issuer: Arc<Issuer>,
     log: Shared,
 }
 
@@ -69,6 +72,15 @@ impl World {
 
     /// A world whose quota is out of the way, with a changed configuration.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(change, true)
+    }
+
+    /// A world whose edge calls the services' handlers with nothing in between that would catch what they do.
+    pub(crate) fn without_mesh() -> Self {
+        Self::made(|_| {}, false)
+    }
+
+    fn made(change: impl FnOnce(&mut Config), meshed: bool) -> Self {
         let mut config =
             Config { listen: "127.0.0.1:0".parse().unwrap(), rate_limit_per_minute: 0, ..Config::default() };
         change(&mut config);
@@ -76,13 +88,19 @@ impl World {
         let issuer =
             Issuer::new(Arc::new(Keys::ephemeral().unwrap()), "riskmesh", "riskmesh-api", clock.clone());
         let verifier = Verifier::new(&issuer.jwks(), "riskmesh", "riskmesh-api", clock.clone());
+        let issuer = Arc::new(issuer);
+        let (verifier, policy) = (Arc::new(verifier), Arc::new(Policy::new().unwrap()));
         let (fakes, metrics, log) = (Fakes::default(), Metrics::new(), Shared::default());
         let (_, health) = tonic_health::server::health_reporter();
         let deps = Deps {
-            upstream: riskmesh_edge::upstream(fakes.routes()),
+            upstream: if meshed {
+                riskmesh_edge::upstream(mesh(&fakes, &verifier, &policy, &metrics, &issuer))
+            } else {
+                riskmesh_edge::upstream(fakes.routes())
+            },
             public: Public::default().with(health),
-            verifier: Arc::new(verifier),
-            policy: Arc::new(Policy::new().unwrap()),
+            verifier,
+            policy,
             jwks: issuer.jwks(),
             metrics: metrics.clone(),
             request_log: RequestLog::new(Format::Text, log.clone()).unwrap(),
@@ -142,6 +160,33 @@ impl World {
     pub(crate) async fn logged(&self, text: &str) -> String {
         eventually(|| self.log.text().lines().find(|line| line.contains(text)).map(str::to_owned)).await
     }
+}
+
+/// The services as they are deployed: behind their own checks, reached through channels.
+fn mesh(
+    fakes: &Fakes,
+    verifier: &Arc<Verifier>,
+    policy: &Arc<Policy>,
+    metrics: &Metrics,
+    issuer: &Arc<Issuer>,
+) -> Routed {
+    let deps = mesh::Deps {
+        role: "fakes",
+        verifier: Arc::clone(verifier),
+        policy: Arc::clone(policy),
+        metrics: metrics.clone(),
+        default_timeout: mesh::DEFAULT_TIMEOUT,
+        open: &[],
+    };
+    let caller = Caller {
+        role: "edge",
+        metrics: metrics.clone(),
+        credentials: Arc::new(ServiceTokens::new(Arc::clone(issuer), "edge")),
+        default_timeout: mesh::DEFAULT_TIMEOUT,
+    };
+    let channel = Channel::local(mesh::serve(fakes.routes(), deps), caller);
+    let services: BTreeSet<&str> = METHODS.iter().map(|method| method.service).collect();
+    Routed::new(Directory::default().with(services, &channel))
 }
 
 pub(crate) struct Listening {

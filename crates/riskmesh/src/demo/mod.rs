@@ -4,14 +4,14 @@
 mod shown;
 
 use crate::config::Config;
+use crate::http_client::Http;
 use crate::node::{Node, Purpose};
 use anyhow::{Context as _, ensure};
 use authn::Role;
 use http::Method;
-use crate::http_client::Http;
-use shown::Shown as _;
 use riskmesh_core::{Clock as _, SystemClock, TenantId, Timestamp};
 use serde_json::{Value, json};
+use shown::Shown as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,10 @@ pub async fn run() -> anyhow::Result<()> {
     let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
     config.edge.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.admin_listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    println!("Riskmesh on an empty directory: it seeds a sandbox of 1,000 clients, 2,000 accounts and 100,000 transactions,");
+    config.telemetry.request_log = false;
+    println!(
+        "Riskmesh on an empty directory: it seeds a sandbox of 1,000 clients, 2,000 accounts and 100,000 transactions,"
+    );
     println!("and scores every client.");
     let started = Instant::now();
     let node = Node::start(&config, Purpose::Serve).await?;
@@ -40,7 +43,15 @@ pub async fn run() -> anyhow::Result<()> {
 
 async fn story(node: &Node) -> anyhow::Result<()> {
     let address = node.edge_address().context("the edge has no address")?;
-    let token = |role| node.token(role, TenantId::new(crate::seed::TENANT)?, Some(format!("demo-{role}")), Duration::from_mins(10)).map_err(anyhow::Error::from);
+    let token = |role| {
+        node.token(
+            role,
+            TenantId::new(crate::seed::TENANT)?,
+            Some(format!("demo-{role}")),
+            Duration::from_mins(10),
+        )
+        .map_err(anyhow::Error::from)
+    };
     let mut admin = Http::connect(address, Some(token(Role::Admin)?)).await?;
     let mut analyst = Http::connect(address, Some(token(Role::Analyst)?)).await?;
     let mut nobody = Http::connect(address, None).await?;
@@ -54,8 +65,14 @@ async fn story(node: &Node) -> anyhow::Result<()> {
     ensure!(v1.headers.contains_key("deprecation"), "v1 must say that it is deprecated");
 
     chapter("A new client with an account");
-    admin.post("/v1/clients", json!({"clientId": "424242", "name": "Ada Example", "residenceCountry": "IE"})).await?.expect(201)?;
-    admin.post("/v1/clients/424242/accounts", json!({"accountId": "4242424242", "currency": "EUR"})).await?.expect(201)?;
+    admin
+        .post("/v1/clients", json!({"clientId": "424242", "name": "Ada Example", "residenceCountry": "IE"}))
+        .await?
+        .expect(201)?;
+    admin
+        .post("/v1/clients/424242/accounts", json!({"accountId": "4242424242", "currency": "EUR"}))
+        .await?
+        .expect(201)?;
     let before = analyst.get("/v2/analytics/424242").await?.expect(200)?;
 
     chapter("Cash just below the reporting threshold, four times in one day: structuring");
@@ -90,7 +107,10 @@ async fn story(node: &Node) -> anyhow::Result<()> {
     nobody.get("/v1/analytics").await?.expect(401)?;
     analyst.post("/v1/clients", json!({"clientId": "7", "name": "Eve"})).await?.expect(403)?;
     analyst.get("/v1/clients/999999999999").await?.expect(404)?;
-    let invalid = admin.post("/v1/clients/424242/accounts", json!({"accountId": "123", "currency": "EUR"})).await?.expect(400)?;
+    let invalid = admin
+        .post("/v1/clients/424242/accounts", json!({"accountId": "123", "currency": "EUR"}))
+        .await?
+        .expect(400)?;
     ensure!(invalid.body["message"] == "Account ID must be 10 digits", "the message names the field");
     admin.post("/v1/clients", json!({"clientId": "8", "name": "Eve", "nmae": "typo"})).await?.expect(400)?;
     Ok(())

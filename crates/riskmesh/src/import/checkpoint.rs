@@ -34,7 +34,8 @@ impl Place {
         let fail = |source| Error::File { doing: "look at", path: file.to_owned(), source };
         let path = file.canonicalize().map_err(fail)?;
         let size = path.metadata().map_err(fail)?.len();
-        let name = bus::event::id(&[path.as_os_str().as_encoded_bytes(), &size.to_be_bytes(), mapping.as_bytes()]);
+        let name =
+            bus::event::id(&[path.as_os_str().as_encoded_bytes(), &size.to_be_bytes(), mapping.as_bytes()]);
         Ok(Self(data_dir.join("imports").join(format!("{name}.toml"))))
     }
 

@@ -235,7 +235,9 @@ impl Compiled {
         line: u64,
         cell: &dyn Fn(usize) -> &'a str,
     ) -> Result<Transaction, String> {
-        let text = |source: &'a Text, field: &str| source.read(line, cell).map_err(|reason| format!("{field}: {reason}"));
+        let text = |source: &'a Text, field: &str| {
+            source.read(line, cell).map_err(|reason| format!("{field}: {reason}"))
+        };
         let optional = |source: &'a Option<Text>, field: &str| match source {
             Some(source) => text(source, field),
             None => Ok(String::new()),
@@ -322,7 +324,8 @@ impl Text {
         if let Some(map) = &source.map {
             value = map.get(value).ok_or_else(|| format!("{value:?} is not among the mapped values"))?;
         }
-        let mut text = String::with_capacity(source.prefix.len() + value.len().max(source.pad) + source.suffix.len());
+        let mut text =
+            String::with_capacity(source.prefix.len() + value.len().max(source.pad) + source.suffix.len());
         text.push_str(&source.prefix);
         if source.pad > value.len() {
             // Writing to a String cannot fail.
@@ -339,8 +342,9 @@ impl Time {
     fn new(source: &TimeSource, columns: &mut Columns) -> Result<Self, Error> {
         let steps = matches!(source.format, TimeFormat::StepDays | TimeFormat::StepHours);
         let from = match (&source.from, steps) {
-            (Some(from), true) => Timestamp::parse(from)
-                .ok_or_else(|| Error::Mapping(format!("from = {from:?} is not a date or an RFC 3339 time")))?,
+            (Some(from), true) => Timestamp::parse(from).ok_or_else(|| {
+                Error::Mapping(format!("from = {from:?} is not a date or an RFC 3339 time"))
+            })?,
             (None, false) => Timestamp(0),
             (None, true) => return Err(Error::Mapping("steps need from = \"YYYY-MM-DD\"".into())),
             (Some(_), false) => return Err(Error::Mapping("from is for steps only".into())),
@@ -353,13 +357,19 @@ impl Time {
         let number = || text.parse::<i64>().map_err(|_| format!("{text:?} is not a whole number"));
         let scaled = |unit: i64| number()?.checked_mul(unit).ok_or_else(|| format!("{text} is out of range"));
         let at = match self.format {
-            TimeFormat::Rfc3339 => Timestamp::parse(text).ok_or_else(|| format!("{text:?} is not RFC 3339"))?,
+            TimeFormat::Rfc3339 => {
+                Timestamp::parse(text).ok_or_else(|| format!("{text:?} is not RFC 3339"))?
+            }
             TimeFormat::EpochSeconds => Timestamp(scaled(1000)?),
             TimeFormat::EpochMillis => Timestamp(number()?),
             TimeFormat::StepDays => Timestamp(self.from.0.saturating_add(scaled(DAY_MS)?)),
             TimeFormat::StepHours => Timestamp(self.from.0.saturating_add(scaled(HOUR_MS)?)),
         };
-        if (Timestamp::MIN..=Timestamp::MAX).contains(&at) { Ok(at) } else { Err(format!("{text} is out of range")) }
+        if (Timestamp::MIN..=Timestamp::MAX).contains(&at) {
+            Ok(at)
+        } else {
+            Err(format!("{text} is out of range"))
+        }
     }
 }
 
@@ -383,7 +393,8 @@ mod tests {
 
     fn apply(mapping: &str, names: &[&str], cells: &[&str]) -> Result<Transaction, String> {
         let mut columns = Columns::fixed(names.iter().map(ToString::to_string).collect());
-        let compiled = Mapping::parse(mapping).unwrap().compile(&mut columns).map_err(|error| error.to_string())?;
+        let compiled =
+            Mapping::parse(mapping).unwrap().compile(&mut columns).map_err(|error| error.to_string())?;
         compiled[0].apply(7, &|position| cells[position])
     }
 
@@ -393,7 +404,10 @@ mod tests {
     fn a_row_becomes_an_entry() {
         let entry = apply(TRANSFER, NAMES, &["280", "15349", "147.8", "", "3", "CASH_IN"]).unwrap();
         assert_eq!(entry.transaction_id, "t-7-d");
-        assert_eq!((entry.account_id.as_str(), entry.counterparty_account.as_str()), ("1000000280", "1000015349"));
+        assert_eq!(
+            (entry.account_id.as_str(), entry.counterparty_account.as_str()),
+            ("1000000280", "1000015349")
+        );
         assert_eq!((entry.amount.as_str(), entry.currency.as_str()), ("147.8", "EUR"));
         let at = api::time::from_proto(&entry.booked_at.unwrap());
         assert_eq!(at.to_string(), "2026-01-04T00:00:00Z");
@@ -404,9 +418,15 @@ mod tests {
     fn a_bad_row_says_why() {
         let reason = |cells: &[&str]| apply(TRANSFER, NAMES, cells).unwrap_err();
         assert_eq!(reason(&["12345678901", "1", "1", "", "3", "CASH_IN"]), "accountId: must be 10 digits");
-        assert_eq!(reason(&["1", "1", "-5", "", "3", "CASH_IN"]), "amount: must be a decimal number such as 100.00");
+        assert_eq!(
+            reason(&["1", "1", "-5", "", "3", "CASH_IN"]),
+            "amount: must be a decimal number such as 100.00"
+        );
         assert_eq!(reason(&["1", "1", "5", "", "x", "CASH_IN"]), "booked-at: \"x\" is not a whole number");
-        assert_eq!(reason(&["1", "1", "5", "", "3", "LOAN"]), "type: \"LOAN\" is not among the mapped values");
+        assert_eq!(
+            reason(&["1", "1", "5", "", "3", "LOAN"]),
+            "type: \"LOAN\" is not among the mapped values"
+        );
         assert!(reason(&["1", "1", "5", "", "9223372036854775807", "CASH_IN"]).contains("out of range"));
     }
 
@@ -422,11 +442,36 @@ mod tests {
     #[test]
     fn the_natural_mapping_reads_what_generate_writes() {
         let mapping = Mapping::natural().unwrap();
-        let names = ["transaction_id", "account_id", "transfer_id", "direction", "amount", "currency", "booked_at",
-            "counterparty_account", "counterparty_country", "type", "channel", "label"];
+        let names = [
+            "transaction_id",
+            "account_id",
+            "transfer_id",
+            "direction",
+            "amount",
+            "currency",
+            "booked_at",
+            "counterparty_account",
+            "counterparty_country",
+            "type",
+            "channel",
+            "label",
+        ];
         let mut columns = Columns::fixed(names.iter().map(ToString::to_string).collect());
         let compiled = mapping.compile(&mut columns).unwrap();
-        let cells = ["t-1", "1234567890", "", "debit", "12.50", "EUR", "2026-01-02T03:04:05Z", "", "DE", "card", "online", ""];
+        let cells = [
+            "t-1",
+            "1234567890",
+            "",
+            "debit",
+            "12.50",
+            "EUR",
+            "2026-01-02T03:04:05Z",
+            "",
+            "DE",
+            "card",
+            "online",
+            "",
+        ];
         let entry = compiled[0].apply(2, &|position| cells[position]).unwrap();
         assert_eq!((entry.transaction_id.as_str(), entry.counterparty_country.as_str()), ("t-1", "DE"));
     }

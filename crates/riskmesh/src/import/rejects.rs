@@ -56,7 +56,9 @@ impl Rejects {
         }
         for row in rows {
             let line = row.line.to_string();
-            writer.write_record([line.as_str(), &row.reason, &row.row]).map_err(|error| fail(error.into()))?;
+            writer
+                .write_record([line.as_str(), &row.reason, &row.row])
+                .map_err(|error| fail(error.into()))?;
         }
         let bytes = writer.into_inner().map_err(|error| fail(error.into_error()))?;
         if let Some(file) = &mut self.file {
@@ -90,7 +92,10 @@ mod tests {
         let mut resumed = Rejects::open(&path, length).unwrap();
         resumed.write(&[reject(4)]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "line,reason,row\n2,amount: is required,\"a,\"\"b\"\"\"\n4,amount: is required,\"a,\"\"b\"\"\"\n");
+        assert_eq!(
+            text,
+            "line,reason,row\n2,amount: is required,\"a,\"\"b\"\"\"\n4,amount: is required,\"a,\"\"b\"\"\"\n"
+        );
         assert!(Rejects::open(&path, 0).is_ok() && !path.exists(), "a fresh import leaves no stale file");
     }
 }

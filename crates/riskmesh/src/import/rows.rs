@@ -15,8 +15,20 @@ const MAX_LINE: u64 = 1 << 20;
 
 /// A file being read.
 pub(super) enum Rows {
-    Csv { reader: csv::Reader<File>, record: csv::ByteRecord, width: usize, path: PathBuf },
-    Ndjson { reader: BufReader<File>, columns: Vec<String>, text: Vec<u8>, byte: u64, line: u64, path: PathBuf },
+    Csv {
+        reader: csv::Reader<File>,
+        record: csv::ByteRecord,
+        width: usize,
+        path: PathBuf,
+    },
+    Ndjson {
+        reader: BufReader<File>,
+        columns: Vec<String>,
+        text: Vec<u8>,
+        byte: u64,
+        line: u64,
+        path: PathBuf,
+    },
 }
 
 /// A row's cells, by position among the columns.
@@ -37,13 +49,17 @@ impl Rows {
         let file = File::open(path).map_err(fail)?;
         match format {
             Format::Csv => {
-                let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(file);
+                let mut reader =
+                    csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(file);
                 let header = reader
                     .headers()
                     .map_err(|error| Error::Format { path: path.to_owned(), reason: error.to_string() })?
                     .clone();
                 if header.is_empty() {
-                    return Err(Error::Format { path: path.to_owned(), reason: "there is no header line".into() });
+                    return Err(Error::Format {
+                        path: path.to_owned(),
+                        reason: "there is no header line".into(),
+                    });
                 }
                 let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
                 let width = names.len();
@@ -170,7 +186,9 @@ fn json_cells(text: &[u8], columns: &[String], cells: &mut Cells) -> Result<(), 
             Some(raw) if raw.starts_with('"') => {
                 *cell = serde_json::from_str(raw).map_err(|error| format!("{column}: {error}"))?;
             }
-            Some(raw) if raw.starts_with(['{', '[']) => return Err(format!("{column}: is not a text or a number")),
+            Some(raw) if raw.starts_with(['{', '[']) => {
+                return Err(format!("{column}: is not a text or a number"));
+            }
             Some(raw) => cell.push_str(raw),
         }
     }
@@ -212,18 +230,26 @@ mod tests {
 
     #[test]
     fn ndjson_numbers_keep_their_digits() {
-        let rows = read(b"{\"a\":0.1000000000000000055,\"b\":\"x\\u00e9\"}\n{\"a\":[1]}\n{\"a\":1", Format::Ndjson, &["a", "b"]);
+        let rows = read(
+            b"{\"a\":0.1000000000000000055,\"b\":\"x\\u00e9\"}\n{\"a\":[1]}\n{\"a\":1",
+            Format::Ndjson,
+            &["a", "b"],
+        );
         assert_eq!(rows[0].1, Ok(vec!["0.1000000000000000055".into(), "xé".into()]));
         assert_eq!(rows[1].1, Err("a: is not a text or a number".into()));
-        assert!(rows[2].1.as_ref().unwrap_err().starts_with("the line is not a JSON object"), "a truncated line");
+        assert!(
+            rows[2].1.as_ref().unwrap_err().starts_with("the line is not a JSON object"),
+            "a truncated line"
+        );
     }
 
     #[test]
     fn reading_goes_on_at_a_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, format, text) in
-            [("f.csv", Format::Csv, "a\n1\n2\n3\n"), ("f.ndjson", Format::Ndjson, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n")]
-        {
+        for (name, format, text) in [
+            ("f.csv", Format::Csv, "a\n1\n2\n3\n"),
+            ("f.ndjson", Format::Ndjson, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"),
+        ] {
             let path = dir.path().join(name);
             std::fs::write(&path, text).unwrap();
             let (mut rows, mut columns) = Rows::open(&path, format).unwrap();

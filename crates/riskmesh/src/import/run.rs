@@ -1,10 +1,10 @@
 //! The import itself: windows of rows through a few workers, each with its share of the accounts.
 
+use super::Error;
 use super::checkpoint::{Checkpoint, Place};
 use super::mapping::{Compiled, Mapping, MissingAccounts};
 use super::rejects::{Reject, Rejects};
 use super::rows::{Cells, Rows};
-use super::Error;
 use crate::admin_socket::AnyChannel;
 use crate::cli::Format;
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
@@ -114,7 +114,8 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
     let bar = progress_bar(&options, &checkpoint)?;
 
     let create = mapping.missing_accounts == MissingAccounts::Create;
-    let workers: Vec<mpsc::Sender<Job>> = (0..WORKERS).map(|_| spawn_worker(ledger.clone(), create)).collect();
+    let workers: Vec<mpsc::Sender<Job>> =
+        (0..WORKERS).map(|_| spawn_worker(ledger.clone(), create)).collect();
     let (send, mut windows) = mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || read(rows, &compiled, &send));
 
@@ -127,7 +128,9 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
         }
         let Some((mut window, answers)) = under_way.pop_front() else { break };
         for answer in answers {
-            let done = answer.await.map_err(|_| Error::Server(riskmesh_core::Error::internal("import worker")))??;
+            let done = answer
+                .await
+                .map_err(|_| Error::Server(riskmesh_core::Error::internal("import worker")))??;
             checkpoint.created += done.created;
             checkpoint.duplicates += done.duplicates;
             window.rejects.extend(done.rejects);
@@ -169,7 +172,11 @@ fn progress_bar(options: &Options<'_>, checkpoint: &Checkpoint) -> Result<Progre
 }
 
 /// Reads, maps and cuts into windows, until the end or until nobody listens any more.
-fn read(mut rows: Rows, mappings: &[Compiled], send: &mpsc::Sender<Result<Window, Error>>) -> Result<(), Error> {
+fn read(
+    mut rows: Rows,
+    mappings: &[Compiled],
+    send: &mpsc::Sender<Result<Window, Error>>,
+) -> Result<(), Error> {
     let mut cells = Cells::new();
     loop {
         let mut window = Window { shares: Vec::new(), rejects: Vec::new(), rows: 0, byte: 0, line: 0 };
@@ -267,7 +274,10 @@ async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Err
     Ok(done)
 }
 
-async fn send(ledger: &Ledger, message: IngestTransactionsRequest) -> Result<IngestTransactionsResponse, Error> {
+async fn send(
+    ledger: &Ledger,
+    message: IngestTransactionsRequest,
+) -> Result<IngestTransactionsResponse, Error> {
     let mut wait = Duration::from_millis(100);
     for attempt in 1.. {
         let mut request = tonic::Request::new(futures::stream::iter([message.clone()]));

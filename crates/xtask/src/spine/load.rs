@@ -1,0 +1,242 @@
+//! A small load generator for `GET` over HTTP/1.1: closed loop to find how much there is to get, open loop to measure how long it
+//! takes.
+//!
+//! In the open loop each request has an instant at which it is due, whatever became of those before it, and its time counts from
+//! there: a server that stalls makes all the requests late that came due meanwhile, as it would for its users (G. Tene, "How NOT to
+//! measure latency": coordinated omission).
+
+use anyhow::{Context as _, bail, ensure};
+use hdrhistogram::Histogram;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// How long one answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How much longer than planned an open loop may take before it is given up: the rate is too high then.
+const OVERTIME: Duration = Duration::from_secs(30);
+
+/// Where requests go.
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) token: String,
+    /// What is asked for, in turn.
+    pub(super) paths: Vec<String>,
+}
+
+/// One connection, kept alive.
+pub(super) struct Connection {
+    send: SendRequest<Empty<Bytes>>,
+    target: Arc<Target>,
+}
+
+impl Connection {
+    pub(super) async fn open(target: Arc<Target>) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(target.address).await.context("connect")?;
+        stream.set_nodelay(true)?;
+        let (send, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { send, target })
+    }
+
+    /// Asks, and gives the body of an answer with status 200.
+    pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        let request = Request::get(path)
+            .header("host", self.target.address.to_string())
+            .header("authorization", format!("Bearer {}", self.target.token))
+            .body(Empty::new())?;
+        let answer = async {
+            self.send.ready().await?;
+            let (parts, body) = self.send.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>((parts.status, body.collect().await?.to_bytes()))
+        };
+        let (status, body) =
+            tokio::time::timeout(ANSWER_LIMIT, answer).await.context("no answer in time")??;
+        ensure!(status.as_u16() == 200, "{path}: status {status}");
+        Ok(body)
+    }
+
+    async fn get_in_turn(&mut self, number: u64) -> anyhow::Result<()> {
+        let target = self.target.clone();
+        let path = &target.paths[(number % target.paths.len() as u64) as usize];
+        self.get(path).await.map(drop)
+    }
+}
+
+async fn connect(target: &Arc<Target>, connections: usize) -> anyhow::Result<Vec<Connection>> {
+    let mut all = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        all.push(Connection::open(target.clone()).await?);
+    }
+    Ok(all)
+}
+
+/// Requests a second that this many connections get answered, each asking again as soon as it has its answer.
+pub(super) async fn closed(target: &Arc<Target>, connections: usize, time: Duration) -> anyhow::Result<f64> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    let connections = connect(target, connections).await?;
+    let start = Instant::now();
+    for mut connection in connections {
+        let next = next.clone();
+        tasks.spawn(async move {
+            while start.elapsed() < time {
+                connection.get_in_turn(next.fetch_add(1, Ordering::Relaxed)).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(next.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
+}
+
+/// What an open loop found.
+pub(super) struct Open {
+    /// Nanoseconds from when a request was due to the end of its answer.
+    pub(super) times: Histogram<u64>,
+    /// Requests a second that were answered.
+    pub(super) per_s: f64,
+}
+
+/// Sends `rate` requests a second for some time, evenly, over whichever of the connections is free.
+pub(super) async fn open(
+    target: &Arc<Target>,
+    connections: usize,
+    rate: f64,
+    time: Duration,
+) -> anyhow::Result<Open> {
+    ensure!(rate.is_finite() && rate > 0.0, "a rate of {rate} requests a second");
+    let all = connect(target, connections).await?;
+    let schedule = Arc::new(Schedule {
+        start: Instant::now(),
+        interval: 1.0 / rate,
+        count: (rate * time.as_secs_f64()) as u64,
+    });
+    let (due, next) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = JoinSet::new();
+    for mut connection in all {
+        let (due, next, schedule) = (due.clone(), next.clone(), schedule.clone());
+        tasks.spawn(async move {
+            let mut times = Histogram::<u64>::new(3)?;
+            loop {
+                due.acquire().await?.forget();
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= schedule.count {
+                    return anyhow::Ok(times);
+                }
+                connection.get_in_turn(number).await?;
+                times.record(schedule.at(number).elapsed().as_nanos() as u64)?;
+            }
+        });
+    }
+    let pacer = {
+        let (due, schedule) = (due.clone(), schedule.clone());
+        // A thread of its own: the runtime's timer counts in milliseconds.
+        std::thread::spawn(move || pace(&due, &schedule, connections))
+    };
+    let gather = async {
+        let mut times = Histogram::<u64>::new(3)?;
+        while let Some(ended) = tasks.join_next().await {
+            times.add(ended??)?;
+        }
+        anyhow::Ok(times)
+    };
+    let gathered = tokio::time::timeout(time + OVERTIME, gather).await;
+    let took = schedule.start.elapsed().as_secs_f64();
+    due.close();
+    if pacer.join().is_err() {
+        bail!("the pacer panicked");
+    }
+    let times = gathered.context("the server does not keep up with the rate")??;
+    Ok(Open { per_s: times.len() as f64 / took, times })
+}
+
+/// When which request is due.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    start: Instant,
+    /// Seconds from one request to the next.
+    interval: f64,
+    count: u64,
+}
+
+impl Schedule {
+    fn at(&self, number: u64) -> Instant {
+        self.start + Duration::from_secs_f64(number as f64 * self.interval)
+    }
+
+    /// How many are due by now.
+    fn due(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
+        ((elapsed / self.interval) as u64 + 1).min(self.count)
+    }
+}
+
+/// Lets requests go as they come due; in the end tells each connection that there are no more. Ends early if nobody sends any more.
+fn pace(due: &Semaphore, schedule: &Schedule, connections: usize) {
+    let mut released = 0;
+    while released < schedule.count && !due.is_closed() {
+        let now = Instant::now();
+        let by_now = schedule.due(now).max(released);
+        due.add_permits((by_now - released) as usize);
+        released = by_now;
+        std::thread::sleep(schedule.at(released).saturating_duration_since(now).min(ANSWER_LIMIT));
+    }
+    due.add_permits(connections);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    #[test]
+    fn requests_are_due_evenly_and_no_more_than_planned() {
+        let schedule = Schedule { start: Instant::now(), interval: 0.01, count: 5 };
+        let after = |ms| schedule.due(schedule.start + Duration::from_millis(ms));
+        assert_eq!((after(0), after(5), after(15), after(38), after(1000)), (1, 1, 2, 4, 5));
+        assert_eq!(schedule.at(3), schedule.start + Duration::from_millis(30));
+    }
+
+    /// A server of one connection that stalls once, before its first answer, until 200 ms have gone.
+    fn stalling() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut stall = Some(Duration::from_millis(200));
+            for line in lines.map_while(Result::ok) {
+                if line.is_empty() {
+                    if let Some(stall) = stall.take() {
+                        std::thread::sleep(stall);
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_stall_counts_for_every_request_that_came_due_meanwhile() {
+        let target = Target { address: stalling(), token: String::new(), paths: vec!["/".into()] };
+        let open = open(&Arc::new(target), 1, 100.0, Duration::from_millis(400)).await.unwrap();
+        assert_eq!(open.times.len(), 40);
+        // Twenty requests came due in the stall, ten of them with 100 ms of it or more to go.
+        assert!(open.times.value_at_quantile(0.75) >= 90_000_000, "{}", open.times.value_at_quantile(0.75));
+        assert!(open.times.max() >= 199_000_000);
+    }
+}

@@ -1,0 +1,72 @@
+//! `GET /v1/analytics/{clientId}` of the sandbox's clients, on 32 connections: how many a second there can be, then how long they take
+//! at half of that.
+
+use super::Bench;
+use super::load::{self, Connection, Target};
+use super::server::{Server, token};
+use crate::report::Measurement;
+use anyhow::Context as _;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What 99 of 100 requests may take, in milliseconds.
+const P99_MS: f64 = 5.0;
+const CONNECTIONS: usize = 32;
+/// Closed loops after one to warm up; the best counts.
+const ROUNDS: u32 = 3;
+
+/// Serves the sandbox and asks for scores.
+pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
+    let riskmesh = bench.riskmesh()?;
+    let dir = bench.scratch()?;
+    let server = Server::start(&riskmesh, dir.path())?;
+    let target = Target { address: server.address, token: token(&riskmesh, dir.path())?, paths: Vec::new() };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start a runtime")?;
+    let measurement = runtime.block_on(requests(target, bench.args.time()))?;
+    // Connections close with the runtime; a server that drains would wait for them.
+    drop(runtime);
+    server.stop()?;
+    Ok(vec![measurement])
+}
+
+async fn requests(mut target: Target, time: Duration) -> anyhow::Result<Measurement> {
+    target.paths = paths(&target).await?;
+    let clients = target.paths.len();
+    let target = Arc::new(target);
+    let round = time / ROUNDS;
+    load::closed(&target, CONNECTIONS, round).await.context("warm up")?;
+    let mut peak: f64 = 0.0;
+    for _ in 0..ROUNDS {
+        peak = peak.max(load::closed(&target, CONNECTIONS, round).await.context("find the peak")?);
+    }
+    let open =
+        load::open(&target, CONNECTIONS, peak / 2.0, time).await.context("measure at half of the peak")?;
+    let ms = |quantile| open.times.value_at_quantile(quantile) as f64 / 1e6;
+    let p99 = ms(0.99);
+    Ok(Measurement::new("rest_get", format!("p99_ms < {P99_MS}"), p99 < P99_MS)
+        .with("connections", CONNECTIONS)
+        .with("clients", clients)
+        .with_decimals("peak_per_s", peak)
+        .with_decimals("offered_per_s", peak / 2.0)
+        .with_decimals("answered_per_s", open.per_s)
+        .with("requests", open.times.len())
+        .with_decimals("p50_ms", ms(0.5))
+        .with_decimals("p99_ms", p99)
+        .with_decimals("p999_ms", ms(0.999))
+        .with_decimals("max_ms", open.times.max() as f64 / 1e6))
+}
+
+/// A path for each client that has a score.
+async fn paths(target: &Target) -> anyhow::Result<Vec<String>> {
+    let target = Target { address: target.address, token: target.token.clone(), paths: Vec::new() };
+    let page = Connection::open(Arc::new(target)).await?.get("/v2/analytics?limit=1000").await?;
+    let page: Value = serde_json::from_slice(&page).context("read the list of scores")?;
+    let listed = page["analytics"].as_array().context("the list of scores has no analytics")?;
+    let ids = listed.iter().map(|entry| entry["clientId"].as_str().context("a score without a client"));
+    let paths: Vec<String> =
+        ids.map(|id| Ok(format!("/v1/analytics/{}", id?))).collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!paths.is_empty(), "the sandbox has no scores");
+    Ok(paths)
+}

@@ -288,7 +288,7 @@ impl Walk<'_> {
             read(&self.snapshot, self.layout, &Layout::statics_key(parts.prefix))?
         };
         // Inside a partition: the page before has yielded it.
-        let rows = 0;
+        let rows = usize::from(statics.is_some());
         Ok(Here { prefix: parts.prefix.to_vec(), partition: parts.partition.clone(), statics, rows })
     }
 

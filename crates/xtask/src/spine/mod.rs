@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Measures only this; repeat it for more.
     #[arg(long, value_name = "NAME")]
     only: Vec<Case>,
+    /// Measures the programs as they were built last, without asking cargo.
+    #[arg(long)]
+    no_build: bool,
     /// Where the data are made: on the disk that is meant. A memory file system has no syncs to measure [default: bench in the
     /// target directory].
     #[arg(long, value_name = "DIR")]
@@ -81,15 +84,19 @@ impl Bench<'_> {
         made.with_context(|| format!("make a directory in {}", self.dir.display()))
     }
 
+    fn build(&self, args: &[&str]) -> anyhow::Result<()> {
+        if self.args.no_build { Ok(()) } else { process::build(args) }
+    }
+
     /// The product's binary, built.
     fn riskmesh(&self) -> anyhow::Result<PathBuf> {
-        process::build(&["--package", "riskmesh", "--bin", "riskmesh"])?;
+        self.build(&["--package", "riskmesh", "--bin", "riskmesh"])?;
         Ok(self.target.join("riskmesh"))
     }
 
     /// An example of the embedded store, built.
     fn storage_example(&self, name: &str) -> anyhow::Result<PathBuf> {
-        process::build(&["--package", "riskmesh-store-embedded", "--example", name])?;
+        self.build(&["--package", "riskmesh-store-embedded", "--example", name])?;
         Ok(self.target.join("examples").join(name))
     }
 }

@@ -3,6 +3,7 @@
 use crate::support::{Server, riskmesh, shared};
 use authn::Role;
 use http::Method;
+use std::fmt::Write as _;
 use std::path::Path;
 use testkit::run;
 
@@ -87,7 +88,7 @@ fn write_files(dir: &Path) -> (String, String) {
     let (file, mapping) = (dir.join("rows.csv"), dir.join("mapping.toml"));
     let mut rows = String::from("from,to,value,step\n");
     for n in 0..500 {
-        rows.push_str(&format!("{},{},{}.50,{}\n", n % 40, n % 37 + 40, n + 1, n / 10));
+        writeln!(rows, "{},{},{}.50,{}", n % 40, n % 37 + 40, n + 1, n / 10).unwrap();
     }
     rows.push_str("1,2\n3,4,-5,6\n5,6,7.00,soon\n8,9,1.00");
     std::fs::write(&file, rows).unwrap();

@@ -1,5 +1,6 @@
 //! The product from outside: a real process on a temporary directory, called through its sockets. One binary, a module a behaviour.
 
+#![allow(unreachable_pub, reason = "nothing of a test binary is reachable")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admin;

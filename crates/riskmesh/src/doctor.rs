@@ -15,7 +15,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args);
     let config = match config {
         Ok(config) => {
-            report.fine("configuration", "is valid");
+            Report::fine("configuration", "is valid");
             config
         }
         Err(error) => {
@@ -24,30 +24,30 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         }
     };
     for name in Config::unknown_variables() {
-        report.note("environment", &format!("{name} is not a variable of ours"));
+        Report::note("environment", &format!("{name} is not a variable of ours"));
     }
     let keys = node::issuer(&config, Arc::new(SystemClock)).map_err(anyhow::Error::from);
     let keys = keys.and_then(|_| Ok(Secrets::load_or_create(&config.data_dir.join(node::KEYS))?));
     match keys {
-        Ok(_) => report.fine("keys", "are there and private"),
+        Ok(_) => Report::fine("keys", "are there and private"),
         Err(error) => report.bad("keys", &error),
     }
     match admin_socket::connect(&config.data_dir).await {
         Ok(Some(_)) => {
-            report.fine("data directory", "is being served");
+            Report::fine("data directory", "is being served");
             return report.end();
         }
         Ok(None) => match node::migrate(&config) {
-            Ok(tables) => report.fine("store", &format!("opens, with {tables} tables")),
+            Ok(tables) => Report::fine("store", &format!("opens, with {tables} tables")),
             Err(error) => report.bad("store", &error.into()),
         },
         Err(error) => report.bad("admin socket", &error.into()),
     }
     for (what, address) in [("edge.listen", config.edge.listen), ("admin-listen", config.admin_listen)] {
         match bind(address) {
-            Ok(()) => report.fine(what, &format!("{address} is free")),
+            Ok(()) => Report::fine(what, &format!("{address} is free")),
             Err(error) => {
-                report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")))
+                report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")));
             }
         }
     }
@@ -64,11 +64,11 @@ struct Report {
 }
 
 impl Report {
-    fn fine(&mut self, what: &str, is: &str) {
+    fn fine(what: &str, is: &str) {
         println!("ok    {what} {is}");
     }
 
-    fn note(&mut self, what: &str, is: &str) {
+    fn note(what: &str, is: &str) {
         println!("note  {what}: {is}");
     }
 

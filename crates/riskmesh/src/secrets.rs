@@ -4,6 +4,7 @@
 use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
 use riskmesh_core::cursor::Cursors;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub enum Error {
     Exposed(PathBuf),
     /// The cryptographic library refused.
     #[error("use key {}", .0.display())]
-    Crypto(PathBuf, #[source] riskmesh_core::Error),
+    Crypto(PathBuf, #[source] Box<riskmesh_core::Error>),
 }
 
 /// The keys.
@@ -54,8 +55,8 @@ impl Secrets {
             }
         }
         let current = columns.keys().next_back().copied().unwrap_or(1);
-        let columns =
-            ColumnCipher::new(current, columns).map_err(|error| Error::Crypto(dir.to_owned(), error))?;
+        let columns = ColumnCipher::new(current, columns)
+            .map_err(|error| Error::Crypto(dir.to_owned(), Box::new(error)))?;
         Ok(Self { cursors, columns })
     }
 }
@@ -72,7 +73,7 @@ fn load(path: &Path) -> Result<Option<Key>, Error> {
     }
     let text = std::fs::read_to_string(path).map_err(fail)?;
     let bytes = decode_hex(text.trim()).ok_or_else(|| Error::Malformed(path.to_owned()))?;
-    Key::new(&bytes).map(Some).map_err(|error| Error::Crypto(path.to_owned(), error))
+    Key::new(&bytes).map(Some).map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))
 }
 
 fn load_or_create(path: &Path) -> Result<Key, Error> {
@@ -80,8 +81,12 @@ fn load_or_create(path: &Path) -> Result<Key, Error> {
         return Ok(key);
     }
     let fail = |source| Error::Io { doing: "write key", path: path.to_owned(), source };
-    let bytes: [u8; 32] = random_bytes().map_err(|error| Error::Crypto(path.to_owned(), error))?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes: [u8; 32] = random_bytes().map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))?;
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
     // Whole or not at all: written and synced under another name, then linked to its own, which fails where somebody was faster.
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

@@ -52,12 +52,12 @@ pub enum Error {
     Plan(#[from] generate::Error),
     /// A service refused.
     #[error("seed the sandbox: {0}")]
-    Service(riskmesh_core::Error),
+    Service(Box<riskmesh_core::Error>),
 }
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        Self::Service(riskmesh_core::Error::from_status(&status))
+        Self::Service(Box::new(riskmesh_core::Error::from_status(&status)))
     }
 }
 
@@ -208,9 +208,9 @@ impl Call {
         let answer = transactions.batch_create_transactions(request).await?.into_inner();
         match answer.rejected.first() {
             None => Ok(()),
-            Some(rejection) => Err(Error::Service(
+            Some(rejection) => Err(Error::Service(Box::new(
                 riskmesh_core::Error::internal("seed transactions").because(rejection.message.clone()),
-            )),
+            ))),
         }
     }
 }

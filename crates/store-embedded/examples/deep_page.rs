@@ -44,7 +44,8 @@ fn main() {
             |offset: u64| lists.page_after(&all, offset.checked_sub(1).map(Ordinal), LIMIT).boxed();
         let offset_first = measure(&by_offset, |_| 0).await;
         let offset_deep = measure(&by_offset, |_| deep).await;
-        let offset_spread = measure(&by_offset, |page| deep + page * 1999 % (members - deep)).await;
+        let offset_spread =
+            measure(&by_offset, |page| deep + page * 1999 % (members - deep - LIMIT as u64 + 1)).await;
         let cursor_first = measure(&by_cursor, |_| 0).await;
         let cursor_deep = measure(&by_cursor, |_| deep).await;
         println!(

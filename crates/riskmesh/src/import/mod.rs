@@ -42,5 +42,5 @@ pub enum Error {
     },
     /// The server refused a batch, or cannot be reached.
     #[error("record transactions: {0}")]
-    Server(riskmesh_core::Error),
+    Server(Box<riskmesh_core::Error>),
 }

@@ -130,7 +130,7 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
         for answer in answers {
             let done = answer
                 .await
-                .map_err(|_| Error::Server(riskmesh_core::Error::internal("import worker")))??;
+                .map_err(|_| Error::Server(Box::new(riskmesh_core::Error::internal("import worker"))))??;
             checkpoint.created += done.created;
             checkpoint.duplicates += done.duplicates;
             window.rejects.extend(done.rejects);
@@ -145,7 +145,7 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
         bar.set_position(checkpoint.byte);
         bar.set_message(format!("{} rows", checkpoint.rows));
     }
-    reader.await.map_err(|_| Error::Server(riskmesh_core::Error::internal("import reader")))??;
+    reader.await.map_err(|_| Error::Server(Box::new(riskmesh_core::Error::internal("import reader"))))??;
     bar.finish();
     place.clear()?;
     Ok(Summary {
@@ -287,12 +287,12 @@ async fn send(
             Err(status) => {
                 let error = riskmesh_core::Error::from_status(&status);
                 if !error.code.retryable() || attempt == ATTEMPTS {
-                    return Err(Error::Server(error));
+                    return Err(Error::Server(Box::new(error)));
                 }
                 tokio::time::sleep(error.retry_after.unwrap_or(wait)).await;
                 wait = (wait * 2).min(Duration::from_secs(5));
             }
         }
     }
-    Err(Error::Server(riskmesh_core::Error::internal("send transactions")))
+    Err(Error::Server(Box::new(riskmesh_core::Error::internal("send transactions"))))
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Response, Uri, header};
 use prost_reflect::MethodDescriptor;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::error::Error;
 
@@ -51,6 +51,35 @@ pub trait ErrorRenderer: Send + Sync + 'static {
     }
 }
 
+// Structs, because the order of a `serde_json::Value`'s keys depends on features that any crate of a build may turn on.
+
+#[derive(Serialize)]
+struct AipError<'a> {
+    error: AipStatus<'a>,
+}
+
+#[derive(Serialize)]
+struct AipStatus<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'a str,
+    details: Vec<BadRequest<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BadRequest<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    field_violations: Vec<Violation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Violation<'a> {
+    field: &'a str,
+    description: &'a str,
+}
+
 /// `{"error":{"code":400,"message":"…","status":"INVALID_ARGUMENT","details":[…]}}` (<https://google.aip.dev/193>).
 /// Details are the violations found here, as `google.rpc.BadRequest`; those of the service's status are left out,
 /// because their types need not be in the descriptors.
@@ -59,23 +88,28 @@ pub struct Aip193;
 
 impl ErrorRenderer for Aip193 {
     fn render(&self, _: &ErrorContext<'_>, error: &Error) -> Response<Bytes> {
-        let violations =
-            error.violations.iter().map(|v| json!({ "field": v.field, "description": v.description }));
-        let violations: Vec<_> = violations.collect();
-        let mut details = Vec::new();
-        if !violations.is_empty() {
-            details.push(json!({
-                "@type": "type.googleapis.com/google.rpc.BadRequest",
-                "fieldViolations": violations,
-            }));
-        }
-        let body = json!({ "error": {
-            "code": error.status.as_u16(),
-            "message": error.message,
-            "status": code_name(error.code),
-            "details": details,
-        }});
-        let mut response = Response::new(body.to_string().into());
+        let violations: Vec<_> = error
+            .violations
+            .iter()
+            .map(|v| Violation { field: &v.field, description: &v.description })
+            .collect();
+        let details = if violations.is_empty() {
+            Vec::new()
+        } else {
+            vec![BadRequest {
+                kind: "type.googleapis.com/google.rpc.BadRequest",
+                field_violations: violations,
+            }]
+        };
+        let status = AipStatus {
+            code: error.status.as_u16(),
+            message: &error.message,
+            status: code_name(error.code),
+            details,
+        };
+        // Only texts and numbers: nothing here can fail to serialize.
+        let body = serde_json::to_vec(&AipError { error: status }).unwrap_or_default();
+        let mut response = Response::new(body.into());
         *response.status_mut() = error.status;
         response
             .headers_mut()

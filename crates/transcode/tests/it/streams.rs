@@ -50,7 +50,7 @@ async fn a_stream_is_an_array_lines_or_events_by_accept() {
 #[tokio::test]
 async fn an_error_within_a_stream_is_its_last_element_and_marked() {
     let bad = || two_books(Status::new(Code::DataLoss, "gone"));
-    let error = r#"{"error":{"code":500,"details":[],"message":"gone","status":"DATA_LOSS"}}"#;
+    let error = r#"{"error":{"code":500,"message":"gone","status":"DATA_LOSS","details":[]}}"#;
     for (accept, body) in [
         ("*/*", format!(r#"[{{"id":"1"}},{{"id":"2"}},{error}]"#)),
         ("application/x-ndjson", format!("{{\"id\":\"1\"}}\n{{\"id\":\"2\"}}\n{error}\n")),

@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use store::{Batch, Cas, Outcome, Store, Table, asc, bigint, int, text, upsert};
 
+/// The product's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Shaped like the rows that an import writes.
 static ENTRIES: Table = Table::new("entries", &[text("tenant"), text("account_id"), int("bucket")])
     .clustering(&[asc(bigint("ts")), asc(text("txn_id"))])

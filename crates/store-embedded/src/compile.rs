@@ -99,6 +99,17 @@ pub(crate) struct View {
 }
 
 impl Ops {
+    /// Room for that much, with keys and cells of ordinary size.
+    pub(crate) fn with_capacity(operations: usize, changes: usize) -> Self {
+        Self {
+            arena: Vec::with_capacity(changes.min(65_536) * 160),
+            list: Vec::with_capacity(operations),
+            conditions: Vec::new(),
+            changes: Vec::with_capacity(changes),
+            bytes: 0,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

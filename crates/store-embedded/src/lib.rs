@@ -1,10 +1,10 @@
 //! The store in one process: fjall (an LSM engine) under one writer thread. No server to install; every acknowledged write
 //! survives kill -9 and, as far as the disk tells the truth about `fdatasync`, a power cut.
 //!
-//! A write travels: check and encode on the caller's thread ([`compile`]), wait in a bounded queue, one round of the writer
-//! ([`writer`]): conditions, one atomic batch, one sync, answers. A read runs on the caller's thread against a snapshot
-//! ([`read`]). Rows and keys are laid out so that scans and tokens come in CQL's order ([`layout`], [`record`]). What has
-//! expired is found by an index ([`expiry`]) and purged by a bounded sweeper ([`sweep`]). A large sorted set of rows can be
+//! A write travels: check and encode on the caller's thread (`compile`), wait in a bounded queue, one round of the writer
+//! (`writer`): conditions, one atomic batch, one sync, answers. A read runs on the caller's thread against a snapshot
+//! (`read`). Rows and keys are laid out so that scans and tokens come in CQL's order (`layout`, `record`). What has
+//! expired is found by an index (`expiry`) and purged by a bounded sweeper (`sweep`). A large sorted set of rows can be
 //! ingested past the writer ([`Embedded::ingest`]).
 
 mod compile;
@@ -177,7 +177,7 @@ impl Drop for Embedded {
 
 impl Inner {
     /// Hands work to the writer and waits until it is durable.
-    async fn submit(&self, ops: Ops) -> Result<Vec<Done>, Error> {
+    async fn submit(&self, ops: Ops) -> Answer {
         let permits = ops.changes.len().clamp(1, self.queue_changes) as u32;
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Error::Closed)?;
         let (reply, done) = oneshot::channel();
@@ -203,7 +203,7 @@ impl Inner {
             return Ok(Vec::new());
         }
         let now = self.clock.now().millis();
-        let mut ops = Ops::default();
+        let mut ops = Ops::with_capacity(many.len(), many.iter().map(|cas| cas.mutations.len()).sum());
         for cas in many {
             ops.add_cas(self.layouts.of(cas.table)?, cas, now)?;
         }
@@ -288,7 +288,8 @@ impl Store for Embedded {
             return Ok(());
         }
         let now = self.inner.clock.now().millis();
-        let mut ops = Ops::default();
+        let changes = batches.iter().map(|batch| batch.mutations.len()).sum();
+        let mut ops = Ops::with_capacity(batches.len(), changes);
         for batch in &batches {
             ops.add_batch(self.inner.layouts.of(batch.table)?, batch, now)?;
         }

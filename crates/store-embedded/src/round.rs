@@ -8,6 +8,7 @@ use crate::layout::{Layout, Layouts};
 use crate::record::{self, Record};
 use crate::writer::{Answer, Done, Found, engine_error};
 use fjall::{Database, Keyspace, OwnedWriteBatch, Readable as _, Slice, Snapshot};
+use smallvec::SmallVec;
 use store::{Error, limits};
 
 pub(crate) struct Round<'a> {
@@ -176,7 +177,7 @@ impl<'a> Round<'a> {
         let ops = &self.ops[job];
         let slots = std::mem::take(&mut self.slots[job]);
         let (conditions, changes) = slots.split_at(ops.conditions.len());
-        let mut done = Vec::with_capacity(ops.len());
+        let mut done = SmallVec::with_capacity(ops.len());
         for op in ops.iter() {
             let tests = op.conditions.clone().map(|at| (&ops.conditions[at], conditions[at]));
             if self.holds(ops, op.table, tests)? {

@@ -1,7 +1,7 @@
 //! The one writer. Callers put encoded requests into a bounded queue; this thread takes everything that queued up while the last
 //! sync ran, checks each request's conditions against what is committed and what this round has already changed, writes one
 //! atomic fjall batch, syncs it, and then answers all of them. There is no timer: an idle store commits a single write at once,
-//! a busy one commits as many as arrive during a sync.
+//! a busy one commits as many as arrive during a sync, and those who come back within microseconds of their last answer.
 //!
 //! fjall makes a batch visible to snapshots only after its journal entry was synced (`WriteBatch::durability`), so nobody reads
 //! what is not durable. An error here is the end: after a failed sync the operating system may have dropped the dirty pages, so
@@ -13,6 +13,7 @@ use crate::layout::Layouts;
 use crate::round::Round;
 use fjall::{Database, Keyspace, PersistMode, Slice};
 use riskmesh_core::Clock;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use store::Error;
@@ -21,6 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 /// A round stops taking requests at this many changes, or bytes.
 const ROUND_CHANGES: usize = 32_768;
 const ROUND_BYTES: usize = 16 << 20;
+
+/// How often a writer with many callers looks for one more before it commits.
+const GATHER_LOOKS: usize = 64;
 
 /// What happens on an error of the engine; see [`crate::Options::on_fatal`].
 pub(crate) type OnFatal = Arc<dyn Fn(&Error) + Send + Sync>;
@@ -36,7 +40,7 @@ pub(crate) enum Work {
 /// Where the answer to a job goes.
 pub(crate) type Reply = oneshot::Sender<Answer>;
 /// One [`Done`] an operation.
-pub(crate) type Answer = Result<Vec<Done>, Error>;
+pub(crate) type Answer = Result<SmallVec<[Done; 2]>, Error>;
 
 /// A place in the queue.
 pub(crate) struct Job {
@@ -91,7 +95,7 @@ pub(crate) struct Writer<C> {
 impl<C: Commit> Writer<C> {
     /// Runs until it is told to stop, the queue is closed, or the engine fails.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut stop = false;
+        let (mut stop, mut crowded) = (false, false);
         while !stop && let Some(first) = queue.blocking_recv() {
             let (mut round, mut changes, mut bytes) = (Vec::new(), 0, 0);
             let mut next = Some(first);
@@ -106,12 +110,21 @@ impl<C: Commit> Writer<C> {
                 }
                 let full = stop || changes >= ROUND_CHANGES || bytes >= ROUND_BYTES;
                 next = if full { None } else { queue.try_recv().ok() };
+                if next.is_none() && !full && crowded {
+                    next = gather(&mut queue);
+                }
             }
+            crowded = round.len() > 1;
             let (ops, replies): (Vec<_>, Vec<_>) = round.into_iter().unzip();
             match self.round(&ops) {
                 Ok(answers) => {
+                    let mut freed: Option<OwnedSemaphorePermit> = None;
                     for ((reply, room), answer) in replies.into_iter().zip(answers) {
-                        drop(room);
+                        match (&mut freed, room) {
+                            (Some(freed), Some(room)) => freed.merge(room),
+                            (None, room) => freed = room,
+                            (Some(_), None) => {}
+                        }
                         if reply.send(answer).is_err() {
                             // The caller has gone; its write stands.
                             self.abandoned.fetch_sub(1, Ordering::SeqCst);
@@ -148,6 +161,20 @@ impl<C: Commit> Writer<C> {
         }
         Ok(answers)
     }
+}
+
+/// Waits for a next request, some ten microseconds at the most. The callers of the round before have just been answered, and most
+/// of them come again at once: without this they would find the round closed, and share every second sync only.
+fn gather(queue: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    for _ in 0..GATHER_LOOKS {
+        for _ in 0..8 {
+            std::hint::spin_loop();
+        }
+        if let Ok(job) = queue.try_recv() {
+            return Some(job);
+        }
+    }
+    None
 }
 
 pub(crate) fn engine_error(operation: &'static str, source: fjall::Error) -> Error {

@@ -1,15 +1,18 @@
 //! Lists over the embedded store: against a model, across processes, across crashes, behind a network that fails.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use proptest::prelude::*;
 use riskmesh_core::{ManualClock, Timestamp};
 use riskmesh_store_embedded::{Embedded, Options};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::faulty::{Faults, Faulty};
 use store::list::{BLOCK, COUNTS, List, Lists, Ordinal, Page, TABLES};
-use store::{Error, Scan, Store};
+use store::{Batch, Cas, Error, Get, Outcome, Row, Scan, Store, TokenPage, TokenScan};
 
 struct World {
     store: Arc<dyn Store>,
@@ -327,6 +330,88 @@ fn a_dropped_change_is_not_made_late() {
             assert_eq!(lists.page_after(&list, None, 10).await.unwrap(), Page::default());
         }
         assert_eq!(lists.total(&members()).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_process_sees_its_own_changes_at_once_while_it_reads_the_counts() {
+    runtime().block_on(async {
+        let world = World::new();
+        let lists = world.process();
+        let reader = {
+            let (lists, clock) = (lists.clone(), world.clock.clone());
+            tokio::spawn(async move {
+                loop {
+                    // Time passes for the reading of counts, not long enough for blocks to rest.
+                    clock.advance(Duration::from_millis(1));
+                    let _ = lists.rebuild(&members()).await;
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        for number in 0..400 {
+            lists.insert(&members(), Ordinal(number * 100), "somebody").await.unwrap();
+            assert_eq!(lists.total(&members()).await.unwrap(), number + 1);
+        }
+        reader.abort();
+    });
+}
+
+/// A store in which something happens just before the first conditional write of a count.
+struct Interrupted {
+    store: Arc<dyn Store>,
+    interruption: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl Store for Interrupted {
+    async fn get(&self, get: Get) -> Result<Option<Row>, Error> {
+        self.store.get(get).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<store::Page, Error> {
+        self.store.scan(scan).await
+    }
+
+    async fn apply(&self, batches: Vec<Batch>) -> Result<(), Error> {
+        self.store.apply(batches).await
+    }
+
+    async fn cas(&self, cas: Cas) -> Result<Outcome, Error> {
+        let is_count = std::ptr::eq(cas.table, &raw const COUNTS);
+        let interruption = if is_count { self.interruption.lock().unwrap().take() } else { None };
+        if let Some(interruption) = interruption {
+            interruption.await;
+        }
+        self.store.cas(cas).await
+    }
+
+    async fn token_scan(&self, scan: TokenScan) -> Result<TokenPage, Error> {
+        self.store.token_scan(scan).await
+    }
+}
+
+#[test]
+fn a_slow_process_cannot_leave_an_old_count_behind() {
+    runtime().block_on(async {
+        let world = World::new();
+        let quick = world.process();
+        let interruption = {
+            let clock = world.clock.clone();
+            async move {
+                quick.insert(&members(), Ordinal(1), "second").await.unwrap();
+                clock.advance(Duration::from_secs(3));
+                quick.maintain().await.unwrap();
+            }
+        };
+        let interruption = Mutex::new(Some(interruption.boxed()));
+        let store = Interrupted { store: world.store.clone(), interruption };
+        let slow = Lists::new(Arc::new(store), world.clock.clone());
+        slow.insert(&members(), Ordinal(0), "first").await.unwrap();
+        world.clock.advance(Duration::from_secs(3));
+        slow.maintain().await.unwrap();
+        assert_eq!(world.stored(("tenant", "members")).await, (BTreeMap::from([(0, 2)]), 0));
+        assert_eq!(slow.total(&members()).await.unwrap(), 2);
     });
 }
 

@@ -1,7 +1,9 @@
 //! Reads: one row ([`Get`]), a range of one partition ([`Scan`]), and the whole table in token order ([`TokenScan`]).
 
+use crate::error::Error;
+use crate::key;
 use crate::row::Row;
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::token::Token;
 use crate::value::{Value, Values};
 use std::ops::Bound;
@@ -301,6 +303,44 @@ pub struct Resume {
     pub clustering: Option<Values>,
 }
 
+impl Resume {
+    /// Bytes to store. They hold key values, so they are as private as the rows are.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.clustering.is_some())];
+        let clustering = self.clustering.iter().flat_map(Values::as_slice);
+        for value in self.partition.as_slice().iter().chain(clustering) {
+            bytes.extend_from_slice(&(value.size() as u16).to_be_bytes());
+            key::put(value, &mut bytes);
+        }
+        bytes
+    }
+
+    /// Back from [`Resume::to_bytes`], for a scan of the same table.
+    pub fn from_bytes(table: &'static Table, mut bytes: &[u8]) -> Result<Self, Error> {
+        let refused = || Error::Corrupt { table: table.name, what: "place in a table scan" };
+        let has_clustering = match bytes.split_off_first() {
+            Some(0) => false,
+            Some(1) => true,
+            _ => return Err(refused()),
+        };
+        let mut take = |column: Column| {
+            let len = u16::from_be_bytes(bytes.split_off(..2)?.try_into().ok()?);
+            key::value(column, bytes.split_off(..usize::from(len))?)
+        };
+        let mut values = |columns: &mut dyn Iterator<Item = Column>| {
+            let values: Option<Vec<Value>> = columns.map(&mut take).collect();
+            values.map(Values::from).ok_or_else(refused)
+        };
+        let partition = values(&mut table.partition.iter().copied())?;
+        let clustering = if has_clustering {
+            Some(values(&mut table.clustering.iter().map(|key| key.column))?)
+        } else {
+            None
+        };
+        if bytes.is_empty() { Ok(Self { partition, clustering }) } else { Err(refused()) }
+    }
+}
+
 /// What a [`TokenScan`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenPage {
@@ -308,4 +348,43 @@ pub struct TokenPage {
     pub rows: Vec<Row>,
     /// Where to go on; `None` at the end of the range.
     pub resume: Option<Resume>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::table::{asc, bigint, blob, desc, text};
+
+    static TABLE: Table =
+        Table::new("t", &[text("p"), bigint("q")]).clustering(&[asc(blob("a")), desc(text("b"))]);
+
+    #[test]
+    fn a_stored_place_is_found_again() {
+        let partition = Values::from(("p\0", -1_i64));
+        for clustering in [None, Some((vec![0_u8, 255], "")), Some((vec![], "ß"))] {
+            let resume = Resume { partition: partition.clone(), clustering: clustering.map(Into::into) };
+            let bytes = resume.to_bytes();
+            assert_eq!(Resume::from_bytes(&TABLE, &bytes).unwrap(), resume);
+            for len in 0..bytes.len() {
+                assert!(Resume::from_bytes(&TABLE, &bytes[..len]).is_err());
+            }
+            assert!(Resume::from_bytes(&TABLE, &[bytes.as_slice(), &[0]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_split_ring_has_no_gaps() {
+        for parts in [1, 2, 3, 7, 1000] {
+            let ranges = TokenRange::FULL.split(parts);
+            assert_eq!(ranges.len(), parts as usize);
+            assert_eq!(
+                (ranges[0].after, ranges[ranges.len() - 1].upto),
+                (TokenRange::FULL.after, TokenRange::FULL.upto)
+            );
+            assert!(ranges.windows(2).all(|pair| pair[0].upto == pair[1].after));
+        }
+        let narrow = TokenRange { after: Token(5), upto: Token(7) };
+        assert_eq!(narrow.split(10).len(), 2);
+    }
 }

@@ -49,7 +49,9 @@ pub(super) struct World {
 /// Opens the store in a directory.
 pub(super) fn open(directory: &Path) -> Embedded {
     let tables: Vec<&'static Table> = [crate::TABLES, bus::TABLES, list::TABLES].concat();
-    Embedded::open(Options::new(directory, tables)).unwrap()
+    // Not abort: a test that failed takes its directory away under a store that still runs, and must be able to say why.
+    let options = Options::new(directory, tables).on_fatal(|error| eprintln!("the store is closed: {error}"));
+    Embedded::open(options).unwrap()
 }
 
 impl World {

@@ -1,15 +1,15 @@
-//! What every backend must pass: behaviour by behaviour ([`conformance`]), random operations against a model ([`model`]), and
-//! callers that live with unknown outcomes ([`unknown`]). A backend's tests say
-//!
-//! ```ignore
-//! store::store_suite!(async || Subject::new(…));
-//! ```
-//!
-//! and get one `#[test]` a behaviour. The macro uses the caller's `tokio` and `proptest`, so nothing of the kind is linked into
-//! a product. Every test works in a space of its own, so the factory may give the same store each time.
+//! What every backend must pass: behaviour by behaviour ([`conformance`], [`conditions`], [`expiry`], [`tables`]), random
+//! operations against a model ([`model`]), and callers that live with unknown outcomes ([`unknown`]). A backend's tests say
+//! `store::store_suite!(async || …);` with a closure that gives a [`Subject`], and get one `#[test]` a behaviour. The macro uses
+//! the caller's `tokio` and `proptest`, so nothing of the kind is linked into a product. Every test works in a space of its own,
+//! so the factory may give the same store each time.
 
+pub mod conditions;
 pub mod conformance;
+pub mod expiry;
 pub mod model;
+mod support;
+pub mod tables;
 pub mod unknown;
 
 use crate::store::Store;
@@ -138,6 +138,9 @@ macro_rules! store_suite {
             scans_page_by_key
             range_deletions_keep_to_their_range
             many_point_reads_answer_in_order
+            requests_that_no_backend_can_answer_are_refused
+        }
+        $crate::store_suite! { @tests $factory; conditions;
             a_conditional_insert_happens_once
             conditions_on_columns_hold_or_show_the_row
             conditions_on_statics_guard_other_rows
@@ -145,14 +148,17 @@ macro_rules! store_suite {
             a_conflict_changes_nothing
             many_conditional_writes_are_independent
             concurrent_counters_lose_no_increment
+        }
+        $crate::store_suite! { @tests $factory; expiry;
             cells_and_rows_expire
             an_expired_row_can_be_inserted_again
             statics_expire_by_themselves
+        }
+        $crate::store_suite! { @tests $factory; tables;
             table_scans_yield_every_partition_in_token_order
             table_scans_resume_after_every_row
             table_scans_split_into_ranges
             partition_scans_yield_keys_and_statics
-            requests_that_no_backend_can_answer_are_refused
         }
         $crate::store_suite! { @tests $factory; unknown;
             unknown_conditional_writes_are_settled_by_a_serial_read

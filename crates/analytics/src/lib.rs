@@ -44,6 +44,7 @@ use refresh::Refresh;
 use repo::hours::Hours;
 use repo::list::List;
 use repo::scores::Scores;
+use repo::sweeps::Sweeps;
 use riskmesh_core::cursor::Cursors;
 use riskmesh_core::{Clock, Error};
 use rpc::AnalyticsRpc;
@@ -137,9 +138,10 @@ impl Service {
             max_records: config.batch,
             ..consumer::Config::new(GROUP, member, TOPICS)
         };
-        let consumer = Consumer::new(bus.clone(), store, clock, consumer).map_err(ConfigError::Consumer)?;
+        let consumer =
+            Consumer::new(bus.clone(), store.clone(), clock, consumer).map_err(ConfigError::Consumer)?;
         let handled = Handled::default();
-        let sweep = Sweep::new(scores, scorer.clone());
+        let sweep = Sweep::new(scores, Sweeps::new(store), scorer.clone());
         let handle =
             Handle { bus, lag: consumer.lag(), handled: handled.clone(), takeover, swept: sweep.done() };
         let refresh = Refresh { hours, upstream };

@@ -1,8 +1,10 @@
-//! Scores of another model or of other reference data are computed anew, once, at the start. Everything else keeps itself current by
-//! events; a new model file is no event.
+//! Scores of another model or of other reference data are computed anew, once, at the first start with them. Everything else keeps
+//! itself current by events; a new model file is no event. How far this has come is kept in the store, so that a restart goes on
+//! where the last one ended, and one that changes nothing looks at no score.
 
 use crate::error::Error;
 use crate::repo::scores::Scores;
+use crate::repo::sweeps::Sweeps;
 use crate::scorer::Scorer;
 use futures::{StreamExt as _, TryStreamExt as _};
 use riskmesh_core::{ClientId, TenantId};
@@ -18,6 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Brings scores up to the model in use.
 pub(crate) struct Sweep {
     scores: Scores,
+    sweeps: Sweeps,
     scorer: Scorer,
     done: Done,
 }
@@ -33,8 +36,8 @@ impl Done {
 }
 
 impl Sweep {
-    pub(crate) fn new(scores: Scores, scorer: Scorer) -> Self {
-        Self { scores, scorer, done: Done::default() }
+    pub(crate) fn new(scores: Scores, sweeps: Sweeps, scorer: Scorer) -> Self {
+        Self { scores, sweeps, scorer, done: Done::default() }
     }
 
     pub(crate) fn done(&self) -> Done {
@@ -52,18 +55,19 @@ impl Sweep {
 
     async fn pass(&self) -> Result<(), Error> {
         let Scorer { model, refdata, .. } = &self.scorer;
-        let mut resume = None;
+        let mut mark = self.sweeps.begin(&model.version, refdata.version()).await?;
         let mut rescored = 0_usize;
-        loop {
-            let page = self.scores.outdated(&model.version, refdata.version(), resume).await?;
+        while !mark.done {
+            let page = self.scores.outdated(&model.version, refdata.version(), mark.resume.clone()).await?;
             rescored += page.outdated.len();
             let scorings: Vec<_> =
                 page.outdated.iter().map(|(tenant, client)| self.client(tenant, client)).collect();
             futures::stream::iter(scorings).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-            resume = page.resume;
-            if resume.is_none() {
-                break;
-            }
+            mark = match self.sweeps.advance(&mark, page.resume).await? {
+                Some(mark) => mark,
+                // Another process sweeps, too: go on where it is.
+                None => self.sweeps.begin(&model.version, refdata.version()).await?,
+            };
         }
         if rescored > 0 {
             tracing::info!(rescored, model = model.version, "scores brought up to the model");

@@ -33,5 +33,14 @@ pub(crate) static SCORES: Table = Table::new("scores", &[text("tenant"), text("c
     boolean("alerted"),
 ]);
 
+/// One row: how far the scores have been brought up to the model and the reference data that it names.
+pub(crate) static SCORE_SWEEP: Table = Table::new("score_sweep", &[text("name")]).values(&[
+    bigint("revision"),
+    text("model_version"),
+    text("refdata_version"),
+    blob("resume"),
+    boolean("done"),
+]);
+
 /// All tables of this service.
-pub static ALL: &[&Table] = &[&ACCOUNT_STATE, &SCORES];
+pub static ALL: &[&Table] = &[&ACCOUNT_STATE, &SCORES, &SCORE_SWEEP];

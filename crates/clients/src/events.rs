@@ -61,9 +61,9 @@ pub(crate) struct Told {
 
 impl Told {
     /// What there is to tell of a month; `None` where there is nothing.
-    pub(crate) fn new(month: Month, summary: Summary) -> Option<Self> {
-        let (version, client) = (summary.version?, summary.client?);
-        (!summary.pending.is_empty()).then_some(Self { month, version, client, hours: summary.pending })
+    pub(crate) fn new(month: Month, summary: &Summary) -> Option<Self> {
+        let (version, client) = (summary.version?, summary.client.clone()?);
+        (!summary.pending.is_empty()).then(|| Self { month, version, client, hours: summary.pending.clone() })
     }
 }
 
@@ -333,7 +333,8 @@ impl MonthsSource {
     async fn untold(&self, reference: &[u8]) -> Result<(TenantId, Vec<Told>), Failure> {
         let (tenant, months) = months_reference(reference)?;
         let summaries = self.0.transactions.summaries(&tenant, &months).await?;
-        let told = months.into_iter().zip(summaries).filter_map(|(month, summary)| Told::new(month, summary));
+        let told =
+            months.into_iter().zip(summaries).filter_map(|(month, summary)| Told::new(month, &summary));
         Ok((tenant, told.collect()))
     }
 }

@@ -1,20 +1,23 @@
 //! Recording entries: each exactly once, whatever is repeated, raced or cut off.
 //!
-//! 1. Claim the ids: insert-if-absent by (tenant, id). An id held with other content is a conflict; with the same content it is
+//! 1. Read where the months stand.
+//! 2. Claim the ids: insert-if-absent by (tenant, id). An id held with other content is a conflict; with the same content it is
 //!    this entry, finished or not.
-//! 2. Write the outbox pointer, and enter the months in the accounts' directories.
-//! 3. Month by month, in one conditional batch on the month's version: the rows that are not there, the hour counts, the untold
-//!    hours. Whoever loses the race reads again: rows that are there by now are not added or counted twice.
-//! 4. Tell: publish the untold hours, mark them as told, drop the pointer. A crash before leaves all three to the relay.
+//! 3. Write the outbox pointer, and enter the months in the accounts' directories.
+//! 4. Month by month, in one conditional batch on the month's version: the rows that are not there, the hour counts, the untold
+//!    hours. Only rows of ids that were claimed before can be there; an id that was new has none as long as the month is as it
+//!    was read before the claim. Whoever loses the race reads again: rows that are there by now are not added or counted twice.
+//! 5. Tell: publish the untold hours, mark them as told, drop the pointer. A crash before leaves all three to the relay.
 
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Content, Entry};
 use crate::error::Error;
 use crate::events::{Events, Told};
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
-use crate::repo::transactions::{Month, Transactions};
-use riskmesh_core::{AccountId, ClientId, ErrorCode, TenantId, TransactionId};
+use crate::repo::transactions::{Claim, Month, Summary, Transactions};
+use riskmesh_core::{AccountId, ClientId, ErrorCode, TenantId};
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use store::Outcome;
@@ -23,7 +26,7 @@ use store::Outcome;
 const GROUP: usize = 1000;
 
 /// Accounts that were seen to exist, with their clients.
-pub(crate) type Known = moka::sync::Cache<(TenantId, AccountId), ClientId>;
+pub(crate) type Owners = moka::sync::Cache<(TenantId, AccountId), ClientId>;
 
 /// Records entries.
 #[derive(Clone)]
@@ -32,7 +35,7 @@ pub(crate) struct Ingest {
     pub(crate) buckets: Buckets,
     pub(crate) transactions: Transactions,
     pub(crate) events: Arc<Events>,
-    pub(crate) known: Known,
+    pub(crate) owners: Owners,
 }
 
 /// What became of a batch.
@@ -60,20 +63,26 @@ pub(crate) struct Rejected {
     pub(crate) message: String,
 }
 
-/// An entry on its way, with its place in the batch.
+/// An entry on its way, with its place in the batch. Boxed: it is sorted and grouped several times.
 struct Work {
     index: usize,
-    entry: Entry,
+    entry: Box<Entry>,
+    content: Content,
+    /// Whether its row may be there: not if its id was new, and the month is still as it was read before that.
+    may_be_there: bool,
     /// Whether a write of it had an unknown outcome: a row that is there later is then this batch's own.
     unsure: bool,
 }
+
+/// What is known of months, as of the last read or write of this batch.
+type Known = HashMap<Month, Summary>;
 
 impl Ingest {
     /// Records a batch; when this returns, what it counts is durable and will be told of.
     pub(crate) async fn record(
         &self,
         tenant: &TenantId,
-        batch: Vec<(usize, Entry)>,
+        batch: Vec<(usize, Box<Entry>)>,
         recorded: &mut Recorded,
     ) -> Result<(), riskmesh_core::Error> {
         self.events.ready().await;
@@ -88,10 +97,13 @@ impl Ingest {
             )
         }));
         let mut groups: BTreeMap<Month, Vec<Work>> = BTreeMap::new();
-        for work in self.claim(tenant, work, recorded).await? {
-            let month = Month { account: work.entry.account.clone(), bucket: work.entry.bucket() };
-            groups.entry(month).or_default().push(work);
+        for work in work {
+            groups.entry(work.month()).or_default().push(work);
         }
+        let months: Vec<Month> = groups.keys().cloned().collect();
+        let summaries = self.transactions.summaries(tenant, &months).await?;
+        let known = months.into_iter().zip(summaries).collect();
+        self.claim(tenant, &mut groups, recorded).await?;
         if groups.is_empty() {
             return Ok(());
         }
@@ -110,7 +122,7 @@ impl Ingest {
                 );
             }
         }
-        let told = self.add(tenant, groups, &owners, recorded).await?;
+        let told = self.add(tenant, groups, known, &owners, recorded).await?;
         self.events.tell_months(tenant, pointer, told);
         recorded.rejected.sort_by_key(|rejected| rejected.index);
         Ok(())
@@ -125,7 +137,7 @@ impl Ingest {
             if owners.contains_key(account) {
                 continue;
             }
-            match self.known.get(&(tenant.clone(), account.clone())) {
+            match self.owners.get(&(tenant.clone(), account.clone())) {
                 Some(client) => drop(owners.insert(account.clone(), client)),
                 None => unknown.push(account.clone()),
             }
@@ -134,7 +146,7 @@ impl Ingest {
         unknown.dedup();
         for account in self.accounts.get_many(tenant, &unknown).await?.into_iter().flatten() {
             if !account.deleted {
-                self.known.insert((tenant.clone(), account.id.clone()), account.client.clone());
+                self.owners.insert((tenant.clone(), account.id.clone()), account.client.clone());
                 owners.insert(account.id, account.client);
             }
         }
@@ -145,20 +157,25 @@ impl Ingest {
     async fn claim(
         &self,
         tenant: &TenantId,
-        work: Vec<Work>,
+        groups: &mut BTreeMap<Month, Vec<Work>>,
         recorded: &mut Recorded,
-    ) -> Result<Vec<Work>, Error> {
-        let entries: Vec<&Entry> = work.iter().map(|work| &work.entry).collect();
-        let held = self.transactions.claim(tenant, &entries).await?;
-        let mut kept = Vec::with_capacity(work.len());
-        for (work, held) in work.into_iter().zip(held) {
-            if held {
-                kept.push(work);
-            } else {
-                recorded.rejected.push(other_content(&work));
-            }
+    ) -> Result<(), Error> {
+        let entries: Vec<_> = groups.values().flatten().map(|work| (&*work.entry, work.content)).collect();
+        let mut claims = self.transactions.claim(tenant, &entries).await?.into_iter();
+        for group in groups.values_mut() {
+            group.retain_mut(|work| match claims.next() {
+                Some(claim @ (Claim::New | Claim::Same)) => {
+                    work.may_be_there = claim == Claim::Same;
+                    true
+                }
+                Some(Claim::Other) | None => {
+                    recorded.rejected.push(other_content(work));
+                    false
+                }
+            });
         }
-        Ok(kept)
+        groups.retain(|_, group| !group.is_empty());
+        Ok(())
     }
 
     /// Adds rows month by month; gives the months that have something to tell.
@@ -166,6 +183,7 @@ impl Ingest {
         &self,
         tenant: &TenantId,
         groups: BTreeMap<Month, Vec<Work>>,
+        mut known: Known,
         owners: &HashMap<AccountId, ClientId>,
         recorded: &mut Recorded,
     ) -> Result<Vec<Told>, riskmesh_core::Error> {
@@ -174,20 +192,19 @@ impl Ingest {
         let mut rounds_lost = 0;
         while !left.is_empty() && rounds_lost < RACES {
             rounds_lost += 1;
-            let mut round = one_part_a_month(&mut left);
-            let entries: Vec<(&Month, Vec<&Entry>)> = round
-                .iter()
-                .map(|(month, work)| (month, work.iter().map(|work| &work.entry).collect()))
-                .collect();
-            let read = self.transactions.read(tenant, &entries).await?;
+            let round = one_part_a_month(&mut left);
+            self.look(tenant, &round, &mut known).await?;
+            let present = self.present(tenant, &round).await?;
 
             let mut writes = Vec::with_capacity(round.len());
             let mut afters = Vec::with_capacity(round.len());
-            for ((month, entries), (before, present)) in entries.iter().zip(&read) {
-                let absent: Vec<&Entry> = std::iter::zip(entries, present)
+            for ((month, work), present) in round.iter().zip(&present) {
+                let absent: Vec<&Entry> = std::iter::zip(work, present)
                     .filter(|(_, present)| !**present)
-                    .map(|(entry, _)| *entry)
+                    .map(|(work, _)| &*work.entry)
                     .collect();
+                let before =
+                    known.get(month).ok_or_else(|| riskmesh_core::Error::internal("look at a month"))?;
                 if absent.is_empty() {
                     afters.push(None);
                     continue;
@@ -199,25 +216,31 @@ impl Ingest {
             }
             let mut outcomes = self.transactions.write(writes).await?.into_iter();
 
-            for ((before, present), after) in read.into_iter().zip(afters) {
-                let Some((month, mut work)) = round.pop_front() else { break };
+            for (((month, mut work), present), after) in round.into_iter().zip(present).zip(afters) {
                 let outcome = match after {
                     None => Some(Outcome::Applied), // nothing to write: every row was there
                     Some(_) => outcomes.next(),
                 };
-                match outcome {
-                    Some(Outcome::Applied) => {
-                        rounds_lost = 0;
-                        for (work, present) in work.iter().zip(present) {
-                            let duplicate = present && !work.unsure;
-                            *(if duplicate { &mut recorded.duplicates } else { &mut recorded.created }) += 1;
-                        }
-                        let told_of = Told::new(month.clone(), after.unwrap_or(before));
-                        told_of.map(|of| told.insert(month, of));
-                        continue;
+                if matches!(outcome, Some(Outcome::Applied)) {
+                    rounds_lost = 0;
+                    for (work, present) in work.iter().zip(present) {
+                        let duplicate = present && !work.unsure;
+                        *(if duplicate { &mut recorded.duplicates } else { &mut recorded.created }) += 1;
                     }
-                    Some(Outcome::Unknown) => work.iter_mut().for_each(|work| work.unsure = true),
-                    Some(Outcome::Conflict(_)) | None => {}
+                    known.extend(after.map(|after| (month.clone(), after)));
+                    let told_of = known.get(&month).and_then(|summary| Told::new(month.clone(), summary));
+                    told_of.map(|of| told.insert(month, of));
+                    continue;
+                }
+                known.remove(&month);
+                // Whoever has changed the month may work on the same entries.
+                work.iter_mut().for_each(|work| work.may_be_there = true);
+                if matches!(outcome, Some(Outcome::Unknown)) {
+                    work.iter_mut().for_each(|work| work.unsure = true);
+                }
+                // The other parts of the month rest on what was known of it, too.
+                for (_, other) in left.iter_mut().filter(|(other, _)| *other == month) {
+                    other.iter_mut().for_each(|work| work.may_be_there = true);
                 }
                 left.push_front((month, work));
             }
@@ -227,6 +250,38 @@ impl Ingest {
         } else {
             Err(Error::Contended { doing: "write transactions" }.into())
         }
+    }
+
+    /// Reads the months of which nothing is known.
+    async fn look(
+        &self,
+        tenant: &TenantId,
+        round: &VecDeque<(Month, Vec<Work>)>,
+        known: &mut Known,
+    ) -> Result<(), Error> {
+        let unknown = round.iter().map(|(month, _)| month).filter(|month| !known.contains_key(*month));
+        let unknown: Vec<Month> = unknown.cloned().collect();
+        if !unknown.is_empty() {
+            let summaries = self.transactions.summaries(tenant, &unknown).await?;
+            known.extend(unknown.into_iter().zip(summaries));
+        }
+        Ok(())
+    }
+
+    /// For each entry of a round whether its row is there. Asked after the months were read: a row that comes later comes with
+    /// another version of its month.
+    async fn present(
+        &self,
+        tenant: &TenantId,
+        round: &VecDeque<(Month, Vec<Work>)>,
+    ) -> Result<Vec<Vec<bool>>, Error> {
+        let mut doubtful = Vec::new();
+        for (month, work) in round {
+            doubtful.extend(work.iter().filter(|work| work.may_be_there).map(|work| (month, &*work.entry)));
+        }
+        let mut found = self.transactions.present(tenant, &doubtful).await?.into_iter();
+        let mut of = |work: &Work| work.may_be_there && found.next().unwrap_or(true);
+        Ok(round.iter().map(|(_, work)| work.iter().map(&mut of).collect()).collect())
     }
 }
 
@@ -249,20 +304,34 @@ fn one_part_a_month(left: &mut VecDeque<(Month, Vec<Work>)>) -> VecDeque<(Month,
 }
 
 /// Keeps one of entries that a batch holds twice; the others are duplicates, or conflicts where they differ.
-fn drop_repeats(batch: Vec<(usize, Entry)>, recorded: &mut Recorded) -> Vec<Work> {
-    let mut first: HashMap<TransactionId, [u8; 16]> = HashMap::with_capacity(batch.len());
-    let mut work = Vec::with_capacity(batch.len());
-    for (index, entry) in batch {
-        let one = Work { index, entry, unsure: false };
-        match first.get(&one.entry.id) {
-            None => {
-                first.insert(one.entry.id.clone(), one.entry.content());
-                work.push(one);
+fn drop_repeats(batch: Vec<(usize, Box<Entry>)>, recorded: &mut Recorded) -> Vec<Work> {
+    let mut work: Vec<_> = batch
+        .into_iter()
+        .map(|(index, entry)| {
+            let content = entry.content();
+            Work { index, entry, content, may_be_there: true, unsure: false }
+        })
+        .collect();
+    let mut first: HashMap<&str, &Content> = HashMap::with_capacity(work.len());
+    let kept: Vec<_> = work
+        .iter()
+        .map(|work| match first.entry(work.entry.id.as_str()) {
+            Slot::Vacant(slot) => {
+                slot.insert(&work.content);
+                true
             }
-            Some(content) if *content == one.entry.content() => recorded.duplicates += 1,
-            Some(_) => recorded.rejected.push(other_content(&one)),
-        }
-    }
+            Slot::Occupied(first) => {
+                if **first.get() == work.content {
+                    recorded.duplicates += 1;
+                } else {
+                    recorded.rejected.push(other_content(work));
+                }
+                false
+            }
+        })
+        .collect();
+    let mut kept = kept.into_iter();
+    work.retain(|_| kept.next().unwrap_or(true));
     work
 }
 
@@ -271,6 +340,10 @@ fn other_content(work: &Work) -> Rejected {
 }
 
 impl Work {
+    fn month(&self) -> Month {
+        Month { account: self.entry.account.clone(), bucket: self.entry.bucket() }
+    }
+
     fn rejected(&self, code: ErrorCode, message: String) -> Rejected {
         Rejected { index: self.index, id: self.entry.id.to_string(), code, message }
     }

@@ -95,14 +95,14 @@ impl Service {
             telling: Events::permits(),
             under_way: tokio::sync::watch::Sender::new(0),
         });
-        let known = moka::sync::Cache::new(KNOWN_ACCOUNTS);
+        let owners = moka::sync::Cache::new(KNOWN_ACCOUNTS);
         let masters = Masters {
             clients,
             accounts: accounts.clone(),
             buckets: buckets.clone(),
             lists,
             events: events.clone(),
-            known: known.clone(),
+            owners: owners.clone(),
             clock,
         };
         let ingest = Ingest {
@@ -110,7 +110,7 @@ impl Service {
             buckets: buckets.clone(),
             transactions: transactions.clone(),
             events: events.clone(),
-            known,
+            owners,
         };
         let ledger = Ledger { buckets, transactions };
         Self {

@@ -5,7 +5,7 @@ use crate::domain::account::{self, Account};
 use crate::domain::client::{Client, Profile};
 use crate::error::Error as ServiceError;
 use crate::events::Events;
-use crate::ingest::Known;
+use crate::ingest::Owners;
 use crate::repo::RACES;
 use crate::repo::accounts::{self, Accounts};
 use crate::repo::buckets::Buckets;
@@ -34,7 +34,7 @@ pub(crate) struct Masters {
     pub(crate) buckets: Buckets,
     pub(crate) lists: Lists,
     pub(crate) events: Arc<Events>,
-    pub(crate) known: Known,
+    pub(crate) owners: Owners,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -383,7 +383,7 @@ impl Masters {
             gone.deleted = true;
             match self.accounts.replace(tenant, &gone, before.version).await? {
                 accounts::Written::Applied => {
-                    self.known.invalidate(&(tenant.clone(), gone.id.clone()));
+                    self.owners.invalidate(&(tenant.clone(), gone.id.clone()));
                     self.accounts.list(tenant, &gone.client, &gone.id, false).await?;
                     self.events.tell_account(tenant, &gone, pointer);
                     return Ok(());
@@ -449,7 +449,7 @@ impl Masters {
         for entry in entries {
             if let (Ok(id), Some(currency)) =
                 (AccountId::new(&entry.account_id), Currency::new(&entry.currency))
-                && self.known.get(&(tenant.clone(), id.clone())).is_none()
+                && self.owners.get(&(tenant.clone(), id.clone())).is_none()
             {
                 wanted.entry(id).or_insert(currency);
             }

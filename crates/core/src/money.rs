@@ -9,7 +9,7 @@ pub const MAX_MINOR: i64 = 1_000_000_000_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
-/// Decimal places other than two (ISO 4217, exponent column).
+/// Decimal places other than two (ISO 4217, exponent column); sorted.
 const PLACES: &[(&[u8; 3], u8)] = &[
     (b"BHD", 3),
     (b"BIF", 0),
@@ -39,12 +39,12 @@ const PLACES: &[(&[u8; 3], u8)] = &[
     (b"XPF", 0),
 ];
 
-/// Currencies in use with two decimal places (ISO 4217 list one).
+/// Currencies in use with two decimal places (ISO 4217 list one): sorted, a blank after each.
 const TWO_PLACES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF \
     CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR \
     ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD \
     NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB \
-    TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD YER ZAR ZMW ZWG";
+    TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD YER ZAR ZMW ZWG ";
 
 impl Currency {
     /// The euro.
@@ -53,8 +53,9 @@ impl Currency {
     /// The currency of this ISO 4217 code, upper case.
     pub fn new(code: &str) -> Option<Self> {
         let code: [u8; 3] = code.as_bytes().try_into().ok()?;
-        let known = PLACES.iter().any(|(known, _)| **known == code)
-            || TWO_PLACES.split_ascii_whitespace().any(|known| known.as_bytes() == code);
+        let (two_places, _) = TWO_PLACES.as_bytes().as_chunks::<4>();
+        let known = two_places.binary_search_by(|known| known[..3].cmp(&code)).is_ok()
+            || PLACES.binary_search_by(|(known, _)| (**known).cmp(&code)).is_ok();
         known.then_some(Self(code))
     }
 
@@ -179,7 +180,13 @@ mod tests {
         assert_eq!(Money::parse("5.1", yen), Err(InvalidMoney::Places));
         let dinar = Currency::new("KWD").unwrap();
         assert_eq!(Money::parse("5.1", dinar).unwrap().to_string(), "5.100");
-        assert!(Currency::new("NAD").is_some());
+        assert!(TWO_PLACES.split_ascii_whitespace().is_sorted() && PLACES.is_sorted());
+        let all = TWO_PLACES.split_ascii_whitespace().map(str::as_bytes);
+        let all: Vec<&[u8]> = all.chain(PLACES.iter().map(|(code, _)| code.as_slice())).collect();
+        for code in &all {
+            assert!(Currency::new(std::str::from_utf8(code).unwrap()).is_some(), "{code:?}");
+        }
+        assert_eq!(all.len(), TWO_PLACES.len() / 4 + PLACES.len());
         for bad in ["eur", "EU", "EURO", "XYZ", "", "   "] {
             assert!(Currency::new(bad).is_none(), "{bad}");
         }

@@ -119,6 +119,8 @@ pub struct Node {
     /// Cancelled first: no more requests.
     front: CancellationToken,
     front_tasks: TaskTracker,
+    /// Lets scoring begin.
+    score: CancellationToken,
     /// Cancelled after the last request: consumers and relay.
     back: CancellationToken,
     back_tasks: TaskTracker,
@@ -240,8 +242,17 @@ impl Node {
         let stop = back.clone();
         back_tasks.spawn(async move { stop.run_until_cancelled(lists.run(LISTS_EVERY)).await });
         let handle = analytics.handle();
-        let stop = back.clone();
+        let score = CancellationToken::new();
+        if purpose == Purpose::Serve {
+            score.cancel();
+        }
+        let (begin, stop) = (score.clone(), back.clone());
         back_tasks.spawn(async move {
+            // A command has the machine to itself until somebody waits for the scores: a client whose entries come in many pieces
+            // is then scored once.
+            if stop.run_until_cancelled(begin.cancelled()).await.is_none() {
+                return;
+            }
             if let Err(error) = analytics.run(stop).await {
                 tracing::error!(%error, "analytics consumer ended");
             }
@@ -258,6 +269,7 @@ impl Node {
             admin_address: None,
             front: CancellationToken::new(),
             front_tasks: TaskTracker::new(),
+            score,
             back,
             back_tasks,
         };
@@ -369,6 +381,7 @@ impl Node {
 
     /// Waits until every score reflects everything recorded so far.
     pub async fn caught_up(&self) -> Result<(), Error> {
+        self.score.cancel();
         self.clients.settle().await;
         while !self.analytics.caught_up().await.map_err(process("ask for the state of the scores"))? {
             tokio::time::sleep(CATCHING_UP).await;

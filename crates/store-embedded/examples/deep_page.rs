@@ -7,12 +7,11 @@
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hdrhistogram::Histogram;
 use riskmesh_core::SystemClock;
 use riskmesh_store_embedded::{Embedded, Options, sort_partitions};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use store::list::{self, BLOCK, List, Lists, Ordinal};
 use store::{Batch, Error, Values, upsert, upsert_statics};
 
@@ -95,30 +94,32 @@ fn fill(store: &Embedded, members: u64) {
 async fn measure<'a>(
     read: &dyn Fn(u64) -> BoxFuture<'a, Result<list::Page, Error>>,
     offset: impl Fn(u64) -> u64,
-) -> Histogram<u64> {
-    let mut times = Histogram::new(3).expect("histogram");
+) -> Vec<Duration> {
+    let mut times = Vec::new();
     for page in 0..PAGES + PAGES / 10 {
         let offset = offset(page);
         let start = Instant::now();
         let found = read(offset).await.expect("page");
-        let time = start.elapsed().as_nanos() as u64;
+        let time = start.elapsed();
         assert_eq!(found.items.len(), LIMIT);
         assert_eq!(found.items[0].1.as_str(), format!("{offset:010}"));
         if page >= PAGES / 10 {
-            times.record(time).expect("record");
+            times.push(time);
         }
     }
+    times.sort_unstable();
     times
 }
 
-fn micros(times: &Histogram<u64>, quantile: f64) -> f64 {
-    times.value_at_quantile(quantile) as f64 / 1000.0
+fn micros(times: &[Duration], quantile: f64) -> f64 {
+    let rank = (times.len() as f64 * quantile).ceil() as usize;
+    times[rank.saturating_sub(1)].as_secs_f64() * 1e6
 }
 
-fn show(times: &Histogram<u64>) -> String {
+fn show(times: &[Duration]) -> String {
     format!("{{\"p50\":{:.1},\"p99\":{:.1}}}", micros(times, 0.5), micros(times, 0.99))
 }
 
-fn ratio(deep: &Histogram<u64>, first: &Histogram<u64>) -> f64 {
+fn ratio(deep: &[Duration], first: &[Duration]) -> f64 {
     micros(deep, 0.5) / micros(first, 0.5)
 }

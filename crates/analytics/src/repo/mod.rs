@@ -3,6 +3,7 @@
 pub(crate) mod hours;
 pub(crate) mod list;
 pub(crate) mod scores;
+pub(crate) mod sweeps;
 
 /// How often a conditional write that lost a race is tried again before somebody is told.
 pub(crate) const RACES: usize = 16;

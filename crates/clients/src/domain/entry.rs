@@ -4,6 +4,9 @@ use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
 use aws_lc_rs::digest::{SHA256, digest};
 use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Money, Timestamp, TransactionId};
 
+/// A digest of everything that an entry says.
+pub(crate) type Content = [u8; 16];
+
 /// An entry on an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -80,7 +83,7 @@ impl Entry {
     }
 
     /// A digest of everything that makes it this entry: the same id with another one is a conflict, not a duplicate.
-    pub(crate) fn content(&self) -> [u8; 16] {
+    pub(crate) fn content(&self) -> Content {
         let mut text = Vec::with_capacity(160);
         for part in [
             self.account.as_str(),

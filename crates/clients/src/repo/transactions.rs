@@ -1,6 +1,6 @@
 //! Entry rows: one partition an account and month, its hour counts and untold hours in statics that change with the rows.
 
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Content, Entry};
 use crate::domain::hours::Hours;
 use crate::error::{Doing as _, Error};
 use crate::tables::{TRANSACTION_IDS, TRANSACTIONS};
@@ -22,6 +22,17 @@ pub(crate) struct Transactions {
 pub(crate) struct Month {
     pub(crate) account: AccountId,
     pub(crate) bucket: i32,
+}
+
+/// What the claim of an id found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Nobody had it: there is no row of it yet.
+    New,
+    /// It stands for this very entry, finished or not.
+    Same,
+    /// It stands for another content.
+    Other,
 }
 
 /// The statics of a month's partition.
@@ -55,12 +66,14 @@ impl Transactions {
         Self { store, cipher }
     }
 
-    /// Claims the ids of entries, in their order. True where the id stands for this very entry: new, unfinished or finished;
-    /// false where it stands for other content.
-    pub(crate) async fn claim(&self, tenant: &TenantId, entries: &[&Entry]) -> Result<Vec<bool>, Error> {
+    /// Claims the ids of entries, each with its content, in their order.
+    pub(crate) async fn claim(
+        &self,
+        tenant: &TenantId,
+        entries: &[(&Entry, Content)],
+    ) -> Result<Vec<Claim>, Error> {
         const DOING: &str = "claim transaction ids";
-        let contents: Vec<[u8; 16]> = entries.iter().map(|entry| entry.content()).collect();
-        let writes = entries.iter().zip(&contents).map(|(entry, content)| {
+        let writes = entries.iter().map(|(entry, content)| {
             Cas::new(&TRANSACTION_IDS, (tenant.as_str(), entry.id.as_str())).if_absent(()).with(
                 upsert(())
                     .set("account_id", entry.account.as_str())
@@ -69,11 +82,11 @@ impl Transactions {
             )
         });
         let outcomes = self.store.cas_many(writes.collect()).await.doing(DOING)?;
-        let mut held = Vec::with_capacity(entries.len());
-        for ((entry, content), outcome) in entries.iter().zip(&contents).zip(outcomes) {
+        let mut claims = Vec::with_capacity(outcomes.len());
+        for ((entry, content), outcome) in entries.iter().zip(outcomes) {
             let row = match outcome {
                 Outcome::Applied => {
-                    held.push(true);
+                    claims.push(Claim::New);
                     continue;
                 }
                 Outcome::Conflict(current) => current.rows.into_iter().next(),
@@ -83,33 +96,24 @@ impl Transactions {
                 }
             };
             let row = row.ok_or(Error::Contended { doing: DOING })?;
-            held.push(row.blob("content").doing(DOING)?.as_ref() == content.as_slice());
+            let same = row.blob("content").doing(DOING)?.as_ref() == content.as_slice();
+            claims.push(if same { Claim::Same } else { Claim::Other });
         }
-        Ok(held)
+        Ok(claims)
     }
 
-    /// For each month its summary, and for each of its entries whether the row is there already.
-    pub(crate) async fn read(
+    /// For each of these entries whether its row is there.
+    pub(crate) async fn present(
         &self,
         tenant: &TenantId,
-        groups: &[(&Month, Vec<&Entry>)],
-    ) -> Result<Vec<(Summary, Vec<bool>)>, Error> {
-        let mut gets = Vec::with_capacity(groups.iter().map(|(_, entries)| entries.len() + 1).sum());
-        for (month, entries) in groups {
-            let partition = store::Values::from(partition(tenant, month));
-            gets.push(Get::statics(&TRANSACTIONS, &partition).latest());
-            gets.extend(entries.iter().map(|entry| {
-                Get::row(&TRANSACTIONS, &partition, (entry.booked_at, entry.id.as_str())).latest()
-            }));
-        }
-        let mut rows = self.store.get_many(gets).await.doing("read transactions")?.into_iter();
-        let mut read = Vec::with_capacity(groups.len());
-        for (_, entries) in groups {
-            let summary = summary(rows.next().flatten().as_ref())?;
-            let present = rows.by_ref().take(entries.len()).map(|row| row.is_some()).collect();
-            read.push((summary, present));
-        }
-        Ok(read)
+        entries: &[(&Month, &Entry)],
+    ) -> Result<Vec<bool>, Error> {
+        let gets = entries.iter().map(|(month, entry)| {
+            let key = (entry.booked_at, entry.id.as_str());
+            Get::row(&TRANSACTIONS, partition(tenant, month), key).latest()
+        });
+        let rows = self.store.get_many(gets.collect()).await.doing("read transactions")?;
+        Ok(rows.iter().map(Option::is_some).collect())
     }
 
     /// The conditional write that adds entries to a month that still is as `before` says; `after` counts them.

@@ -51,7 +51,7 @@ impl TransactionsRpc {
         for (index, message) in messages.into_iter().enumerate() {
             let id = message.transaction_id.clone();
             match Entry::read(message) {
-                Ok(entry) => batch.push((base + index, entry)),
+                Ok(entry) => batch.push((base + index, Box::new(entry))),
                 Err(error) => recorded.reject(base + index, id, error.code, error.message.into_owned()),
             }
         }

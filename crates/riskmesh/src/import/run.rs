@@ -255,19 +255,18 @@ async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Err
         let rest = entries.split_off(entries.len().min(MESSAGE));
         let later = lines.split_off(lines.len().min(MESSAGE));
         let (batch, lines) = (std::mem::replace(&mut entries, rest), std::mem::replace(&mut lines, later));
-        let rows: Vec<(String, String)> =
-            batch.iter().map(|entry| (entry.transaction_id.clone(), entry.account_id.clone())).collect();
         let message = IngestTransactionsRequest { transactions: batch, create_missing_accounts: create };
-        let answer = send(ledger, message).await?;
+        let answer = send(ledger, &message).await?;
         done.created += answer.created.cast_unsigned();
         done.duplicates += answer.duplicates.cast_unsigned();
         for rejection in answer.rejections {
             let at = rejection.index as usize;
-            let (id, account) = rows.get(at).cloned().unwrap_or_default();
+            let entry = message.transactions.get(at);
+            let row = |entry: &Transaction| format!("{},{}", entry.transaction_id, entry.account_id);
             done.rejects.push(Reject {
                 line: lines.get(at).copied().unwrap_or_default(),
                 reason: format!("{}: {}", rejection.error_code, rejection.message),
-                row: format!("{id},{account}"),
+                row: entry.map(row).unwrap_or_default(),
             });
         }
     }
@@ -276,7 +275,7 @@ async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Err
 
 async fn send(
     ledger: &Ledger,
-    message: IngestTransactionsRequest,
+    message: &IngestTransactionsRequest,
 ) -> Result<IngestTransactionsResponse, Error> {
     let mut wait = Duration::from_millis(100);
     for attempt in 1.. {

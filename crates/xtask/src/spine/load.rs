@@ -5,8 +5,8 @@
 //! there: a server that stalls makes all the requests late that came due meanwhile, as it would for its users (G. Tene, "How NOT to
 //! measure latency": coordinated omission).
 
+use super::times::Times;
 use anyhow::{Context as _, bail, ensure};
-use hdrhistogram::Histogram;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -103,8 +103,8 @@ pub(super) async fn closed(target: &Arc<Target>, connections: usize, time: Durat
 
 /// What an open loop found.
 pub(super) struct Open {
-    /// Nanoseconds from when a request was due to the end of its answer.
-    pub(super) times: Histogram<u64>,
+    /// From when a request was due to the end of its answer.
+    pub(super) times: Times,
     /// Requests a second that were answered.
     pub(super) per_s: f64,
 }
@@ -128,7 +128,7 @@ pub(super) async fn open(
     for mut connection in all {
         let (due, next, schedule) = (due.clone(), next.clone(), schedule.clone());
         tasks.spawn(async move {
-            let mut times = Histogram::<u64>::new(3)?;
+            let mut times = Vec::new();
             loop {
                 due.acquire().await?.forget();
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +136,7 @@ pub(super) async fn open(
                     return anyhow::Ok(times);
                 }
                 connection.get_in_turn(number).await?;
-                times.record(schedule.at(number).elapsed().as_nanos() as u64)?;
+                times.push(schedule.at(number).elapsed());
             }
         });
     }
@@ -146,9 +146,9 @@ pub(super) async fn open(
         std::thread::spawn(move || pace(&due, &schedule, connections))
     };
     let gather = async {
-        let mut times = Histogram::<u64>::new(3)?;
+        let mut times = Vec::new();
         while let Some(ended) = tasks.join_next().await {
-            times.add(ended??)?;
+            times.extend(ended??);
         }
         anyhow::Ok(times)
     };
@@ -159,7 +159,7 @@ pub(super) async fn open(
         bail!("the pacer panicked");
     }
     let times = gathered.context("the server does not keep up with the rate")??;
-    Ok(Open { per_s: times.len() as f64 / took, times })
+    Ok(Open { per_s: times.len() as f64 / took, times: Times::new(times) })
 }
 
 /// When which request is due.
@@ -236,7 +236,7 @@ mod tests {
         let open = open(&Arc::new(target), 1, 100.0, Duration::from_millis(400)).await.unwrap();
         assert_eq!(open.times.len(), 40);
         // Twenty requests came due in the stall, ten of them with 100 ms of it or more to go.
-        assert!(open.times.value_at_quantile(0.75) >= 90_000_000, "{}", open.times.value_at_quantile(0.75));
-        assert!(open.times.max() >= 199_000_000);
+        assert!(open.times.quantile(0.75) >= Duration::from_millis(90), "{:?}", open.times.quantile(0.75));
+        assert!(open.times.quantile(1.0) >= Duration::from_millis(199));
     }
 }

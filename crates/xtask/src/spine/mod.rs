@@ -7,6 +7,7 @@ mod load;
 mod rest_get;
 mod server;
 mod storage;
+mod times;
 
 use crate::process;
 use crate::report::{self, Measurement};

@@ -43,7 +43,7 @@ async fn requests(mut target: Target, time: Duration) -> anyhow::Result<Measurem
     }
     let open =
         load::open(&target, CONNECTIONS, peak / 2.0, time).await.context("measure at half of the peak")?;
-    let ms = |quantile| open.times.value_at_quantile(quantile) as f64 / 1e6;
+    let ms = |quantile| open.times.micros(quantile) / 1e3;
     let p99 = ms(0.99);
     Ok(Measurement::new("rest_get", format!("p99_ms < {P99_MS}"), p99 < P99_MS)
         .with("connections", CONNECTIONS)
@@ -55,7 +55,7 @@ async fn requests(mut target: Target, time: Duration) -> anyhow::Result<Measurem
         .with_decimals("p50_ms", ms(0.5))
         .with_decimals("p99_ms", p99)
         .with_decimals("p999_ms", ms(0.999))
-        .with_decimals("max_ms", open.times.max() as f64 / 1e6))
+        .with_decimals("max_ms", open.times.micros(1.0) / 1e3))
 }
 
 /// A path for each client that has a score.

@@ -1,10 +1,12 @@
 //! Compiles `proto/` with protox (no protoc to install) into messages, service traits, clients, the descriptor set, the table of
-//! methods and the validation of requests. A method without a permission, or a rule that is not understood, fails the build.
+//! methods, the spellings of enums and the validation of requests. A method without a permission, or a rule that is not understood, fails the build.
 
 #[path = "build/methods.rs"]
 mod methods;
 #[path = "build/rules.rs"]
 mod rules;
+#[path = "build/spellings.rs"]
+mod spellings;
 
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
@@ -28,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = DescriptorPool::decode(encoded.as_slice())?;
 
     std::fs::write(out.join("methods.rs"), methods::table(&pool)?)?;
+    std::fs::write(out.join("spellings.rs"), spellings::table(&pool)?)?;
     std::fs::write(out.join("rules.rs"), rules::validation(&pool)?)?;
 
     let mut set = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;

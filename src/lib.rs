@@ -5,9 +5,11 @@
 
 pub mod codec;
 pub mod method;
+pub mod spelling;
 pub mod validate;
 
 pub use method::Method;
+pub use spelling::Spelled;
 pub use validate::Validate;
 
 /// The compiled contract: a serialised `google.protobuf.FileDescriptorSet` with all options and comments.

@@ -129,6 +129,9 @@ mod check {
                 format!(">= {min} characters"),
             );
         }
+        if value.bytes().any(|c| c.is_ascii_control()) {
+            report.add(path, "must not contain control characters", "");
+        }
     }
 
     pub(super) fn items(len: usize, min: usize, max: usize, path: &Path<'_>, report: &mut Report) {

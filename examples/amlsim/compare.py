@@ -58,7 +58,7 @@ def main():
         reasons[node] = {r["code"] for r in item["risk"]["reasons"] if r["pillar"] == "behaviour" and r["points"] > 0}
 
     by_degree = collections.defaultdict(list)
-    for node in scores:
+    for node in sorted(scores, key=int):  # the list's order is that of the accounts' creation
         if node not in labelled:
             by_degree[degree[node]].append(node)
     degrees = sorted(by_degree)

@@ -8,5 +8,6 @@ mod command_line;
 mod contract;
 mod durability;
 mod grpc;
+mod import;
 mod rest;
 mod support;

@@ -16,7 +16,7 @@ use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
 use crate::repo::transactions::{Claim, Month, Summary, Transactions};
-use riskmesh_core::{AccountId, ClientId, ErrorCode, TenantId};
+use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, TenantId};
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(crate) struct Ingest {
     pub(crate) transactions: Transactions,
     pub(crate) events: Arc<Events>,
     pub(crate) owners: Owners,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What became of a batch.

@@ -103,7 +103,7 @@ impl Service {
             lists,
             events: events.clone(),
             owners: owners.clone(),
-            clock,
+            clock: clock.clone(),
         };
         let ingest = Ingest {
             accounts,
@@ -111,6 +111,7 @@ impl Service {
             transactions: transactions.clone(),
             events: events.clone(),
             owners,
+            clock,
         };
         let ledger = Ledger { buckets, transactions };
         Self {

@@ -13,7 +13,6 @@ use crate::repo::clients::{self, Clients};
 use crate::repo::lists::Lists;
 use crate::rpc::IfMatch;
 use api::clients::v1::{Address, ClientStatus, ClientType, PatchAccount, PatchClient};
-use api::transactions::v1::Transaction;
 use bus::outbox::Intents;
 use futures::{StreamExt as _, TryStreamExt as _};
 use riskmesh_core::page::Start;
@@ -439,19 +438,16 @@ impl Masters {
         Ok(living.map(|account| (account.id, account.client)).collect())
     }
 
-    /// Opens the accounts of entries that have none yet, each under a client whose id is the account's without leading zeros.
+    /// Opens those of these accounts that do not exist, each under a client whose id is the account's without leading zeros.
     pub(crate) async fn create_missing(
         &self,
         tenant: &TenantId,
-        entries: &[Transaction],
+        accounts: impl Iterator<Item = (&AccountId, Currency)>,
     ) -> Result<(), Error> {
         let mut wanted: BTreeMap<AccountId, Currency> = BTreeMap::new();
-        for entry in entries {
-            if let (Ok(id), Some(currency)) =
-                (AccountId::new(&entry.account_id), Currency::new(&entry.currency))
-                && self.owners.get(&(tenant.clone(), id.clone())).is_none()
-            {
-                wanted.entry(id).or_insert(currency);
+        for (id, currency) in accounts {
+            if !wanted.contains_key(id) && self.owners.get(&(tenant.clone(), id.clone())).is_none() {
+                wanted.insert(id.clone(), currency);
             }
         }
         let ids: Vec<AccountId> = wanted.keys().cloned().collect();

@@ -485,7 +485,7 @@ async fn counts_of_a_batch_add_up() {
     let entries = (0..2_300_i64)
         .map(|n| {
             let entry = message(&format!("t-{n}"), "0000000001", START + n * 1000);
-            (n as usize, Box::new(crate::domain::entry::Entry::read(entry).unwrap()))
+            (n as usize, Box::new(crate::domain::entry::Entry::read(entry, Timestamp(START)).unwrap()))
         })
         .collect();
     world.service.transactions.ingest.record(&tenant, entries, &mut recorded).await.unwrap();

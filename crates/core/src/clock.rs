@@ -9,6 +9,8 @@ pub const HOUR_MS: i64 = 3_600_000;
 /// Milliseconds in a day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
+const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);
+
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
@@ -42,13 +44,17 @@ impl Timestamp {
 
     /// Parses RFC 3339, or a bare `YYYY-MM-DD` date (midnight UTC); finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Option<Self> {
-        let instant = if text.len() == 10 {
-            let date: jiff::civil::Date = text.parse().ok()?;
-            date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()
-        } else {
-            text.parse::<jiff::Timestamp>().ok()?
+        // Not jiff's own instants, which end a day before ours.
+        let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+        let (time, offset) = match pieces.time() {
+            None if text.len() == 10 => (jiff::civil::Time::midnight(), jiff::tz::Offset::UTC),
+            None => return None,
+            Some(time) => (time, pieces.to_numeric_offset()?),
         };
-        let millis = Self(instant.as_nanosecond().div_euclid(1_000_000).try_into().ok()?);
+        let days = i64::from(pieces.date().since(EPOCH).ok()?.get_days());
+        let since_midnight = time.since(jiff::civil::Time::midnight()).ok()?;
+        let since_midnight = since_midnight.total(jiff::Unit::Millisecond).ok()?;
+        let millis = Self(days * DAY_MS + since_midnight.floor() as i64 - i64::from(offset.seconds()) * 1000);
         (Self::MIN..=Self::MAX).contains(&millis).then_some(millis)
     }
 
@@ -67,8 +73,7 @@ impl Timestamp {
 
     fn date(self) -> jiff::civil::Date {
         let days = self.0.clamp(Self::MIN.0, Self::MAX.0).div_euclid(DAY_MS);
-        let epoch = jiff::civil::Date::constant(1970, 1, 1);
-        epoch.checked_add(jiff::Span::new().days(days)).unwrap_or(epoch)
+        EPOCH.checked_add(jiff::Span::new().days(days)).unwrap_or(EPOCH)
     }
 }
 
@@ -149,6 +154,13 @@ mod tests {
         assert_eq!(Timestamp::parse("2025-07-30").unwrap().to_string(), "2025-07-30T00:00:00Z");
         assert_eq!(Timestamp::parse("2025-02-30"), None);
         assert_eq!(Timestamp::parse("yesterday"), None);
+        assert_eq!(Timestamp::parse("2025-07-30T14:15:00"), None, "a time without an offset is no instant");
+        let before_epoch = Timestamp::parse("1969-12-31T23:59:59.9999Z").unwrap();
+        assert_eq!(before_epoch, Timestamp(-1), "finer than a millisecond is cut off towards the past");
+        for (text, at) in [("9999-12-31T23:59:59.999Z", Timestamp::MAX), ("0001-01-01", Timestamp::MIN)] {
+            assert_eq!(Timestamp::parse(text), Some(at));
+        }
+        assert_eq!(Timestamp::parse("9999-12-31T23:59:59-00:01"), None);
     }
 
     #[test]

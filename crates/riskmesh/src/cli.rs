@@ -83,12 +83,15 @@ pub enum NodeRole {
     Analytics,
 }
 
-/// The data directory.
-#[derive(Clone, Debug, Args)]
+/// The data directory that a command works on, with the settings that the last `serve` had there.
+#[derive(Clone, Debug, Default, Args)]
 pub struct DataDir {
-    /// Where the embedded store, the keys and the admin socket are.
-    #[arg(long, env = "RISKMESH_DATA_DIR", default_value = "./data", value_name = "DIR")]
-    pub data_dir: PathBuf,
+    /// Where the embedded store, the keys and the admin socket are [default: ./data].
+    #[arg(long, env = "RISKMESH_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The configuration file [default: as the data directory was served last].
+    #[arg(long, env = "RISKMESH_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Options of `token`.

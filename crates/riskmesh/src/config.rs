@@ -1,11 +1,15 @@
 //! Configuration: defaults, then the file, then `RISKMESH_*`, then flags. It is strict: an unknown key or a value out of range ends
 //! the process before it binds a port, naming the key, the value and what is allowed.
 
-use crate::cli::{NodeRole, ServeArgs};
+use crate::cli::{DataDir, NodeRole, ServeArgs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+/// The file in a data directory that says how it was served last.
+const SERVED: &str = "served.toml";
 
 /// Every setting with its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +160,14 @@ pub enum Error {
         /// Where and why.
         message: String,
     },
+    /// The note in the data directory cannot be written.
+    #[error("note configuration in {path}")]
+    Remember {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A value out of range.
     #[error("configuration key {key}: {value} is not allowed; {allowed}")]
     Value {
@@ -209,6 +221,45 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration of a command on a data directory: of the file that is named, or as the directory was served last.
+    pub fn of(args: &DataDir) -> Result<Self, Error> {
+        let mut config = match &args.config {
+            Some(path) => Self::read(path)?,
+            None => {
+                let served = args.data_dir.clone().unwrap_or(Self::default().data_dir);
+                match Self::read(&served.join(SERVED)) {
+                    Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                        Self::default()
+                    }
+                    read => Self { data_dir: served, ..read? },
+                }
+            }
+        };
+        if let Some(dir) = &args.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Notes in the data directory how it is served, for commands that follow.
+    pub fn remember(&self) -> Result<(), Error> {
+        let path = self.data_dir.join(SERVED);
+        let fail = |source: io::Error| Error::Remember { path: path.clone(), source };
+        let mut served = self.clone();
+        let files =
+            [&mut served.analytics.model, &mut served.analytics.country_risk, &mut served.analytics.fx_rates];
+        for file in files.into_iter().flatten() {
+            // Commands are started elsewhere.
+            *file = std::path::absolute(&file).map_err(fail)?;
+        }
+        let text = toml::to_string(&served).map_err(|error| fail(io::Error::other(error)))?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.data_dir).map_err(fail)?;
+        file.write_all(text.as_bytes()).map_err(fail)?;
+        file.persist(&path).map_err(|error| fail(error.error))?;
+        Ok(())
+    }
+
     /// The roles to run, `all` resolved.
     pub fn roles(&self) -> BTreeSet<NodeRole> {
         if self.roles.contains(&NodeRole::All) {
@@ -240,6 +291,11 @@ impl Config {
         let refuse = |key, value: String, allowed| Err(Error::Value { key, value, allowed });
         if self.edge.listen == self.admin_listen && self.edge.listen.port() != 0 {
             return refuse("admin-listen", self.admin_listen.to_string(), "it must differ from edge.listen");
+        }
+        if !self.admin_listen.ip().is_loopback() {
+            let allowed =
+                "it asks for no token and has no TLS: it must be a loopback address (127.0.0.1:9901)";
+            return refuse("admin-listen", self.admin_listen.to_string(), allowed);
         }
         if !(16..=1 << 20).contains(&self.store.cache_mib) {
             return refuse("store.cache-mib", self.store.cache_mib.to_string(), "16 to 1048576");
@@ -273,6 +329,37 @@ mod tests {
             config.validate().unwrap_err().to_string(),
             "configuration key store.cache-mib: 1 is not allowed; 16 to 1048576"
         );
+    }
+
+    #[test]
+    fn health_and_metrics_stay_on_the_machine() {
+        let admin_listen = SocketAddr::from(([0, 0, 0, 0], 9901));
+        let error = Config { admin_listen, ..Config::default() }.validate().unwrap_err();
+        assert!(error.to_string().starts_with("configuration key admin-listen: 0.0.0.0:9901 is not allowed"));
+    }
+
+    #[test]
+    fn commands_go_by_how_a_directory_was_served_unless_a_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let on = |config: Option<&Path>| {
+            Config::of(&DataDir { data_dir: Some(dir.path().to_owned()), config: config.map(Path::to_owned) })
+        };
+        assert_eq!(on(None).unwrap(), Config { data_dir: dir.path().to_owned(), ..Config::default() });
+
+        let mut served = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        served.auth.issuer = "bank".into();
+        served.analytics.model = Some("models/ours.toml".into());
+        served.remember().unwrap();
+        let found = on(None).unwrap();
+        assert_eq!((found.auth.issuer.as_str(), &found.data_dir), ("bank", &served.data_dir));
+        let model = found.analytics.model.unwrap();
+        assert!(model.is_absolute() && model.ends_with("models/ours.toml"));
+
+        let file = dir.path().join("other.toml");
+        std::fs::write(&file, "[auth]\nissuer = \"other\"\n").unwrap();
+        assert_eq!(on(Some(&file)).unwrap().auth.issuer, "other");
+        std::fs::write(dir.path().join(SERVED), "unknown = 1").unwrap();
+        assert!(matches!(on(None), Err(Error::Parse { .. })));
     }
 
     #[test]

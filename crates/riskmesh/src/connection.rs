@@ -7,7 +7,6 @@ use crate::node::{self, Node, Purpose, bearer};
 use anyhow::Context as _;
 use authn::{Grant, Role};
 use riskmesh_core::{SystemClock, TenantId};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -27,9 +26,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects for one tenant.
-    pub(crate) async fn open(data_dir: &Path, tenant: &TenantId) -> anyhow::Result<Self> {
-        let config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
-        let (issuer, _) = node::issuer(&config, Arc::new(SystemClock))?;
+    pub(crate) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        let (issuer, _) = node::issuer(config, Arc::new(SystemClock))?;
         let grant = Grant {
             sub: "cli:import".into(),
             user_id: None,
@@ -40,10 +38,12 @@ impl Connection {
             ttl: TTL,
         };
         let authorization = bearer(&issuer.issue(&grant)?)?;
-        if let Some(channel) = admin_socket::connect(data_dir).await.context("connect to the admin socket")? {
+        if let Some(channel) =
+            admin_socket::connect(&config.data_dir).await.context("connect to the admin socket")?
+        {
             return Ok(Self { channel, authorization, node: None });
         }
-        let node = Node::start(&config, Purpose::Command).await?;
+        let node = Node::start(config, Purpose::Command).await?;
         Ok(Self { channel: node.channel(), authorization, node: Some(node) })
     }
 

@@ -26,6 +26,11 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for name in Config::unknown_variables() {
         Report::note("environment", &format!("{name} is not a variable of ours"));
     }
+    if !config.data_dir.join(node::KEYS).is_dir() {
+        Report::note("data directory", &format!("{} is new: a start makes it", config.data_dir.display()));
+        report.ports(&config);
+        return report.end();
+    }
     let keys = node::issuer(&config, Arc::new(SystemClock)).map_err(anyhow::Error::from);
     let keys = keys.and_then(|_| Ok(Secrets::load_or_create(&config.data_dir.join(node::KEYS))?));
     match keys {
@@ -43,14 +48,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         },
         Err(error) => report.bad("admin socket", &error.into()),
     }
-    for (what, address) in [("edge.listen", config.edge.listen), ("admin-listen", config.admin_listen)] {
-        match bind(address) {
-            Ok(()) => Report::fine(what, &format!("{address} is free")),
-            Err(error) => {
-                report.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")));
-            }
-        }
-    }
+    report.ports(&config);
     report.end()
 }
 
@@ -75,6 +73,17 @@ impl Report {
     fn bad(&mut self, what: &str, error: &anyhow::Error) {
         self.bad += 1;
         println!("BAD   {what}: {error:#}");
+    }
+
+    fn ports(&mut self, config: &Config) {
+        for (what, address) in [("edge.listen", config.edge.listen), ("admin-listen", config.admin_listen)] {
+            match bind(address) {
+                Ok(()) => Self::fine(what, &format!("{address} is free")),
+                Err(error) => {
+                    self.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")))
+                }
+            }
+        }
     }
 
     fn end(self) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `riskmesh import transactions`.
 
 use crate::cli::{Format, ImportArgs};
+use crate::config::Config;
 use crate::connection::Connection;
 use crate::import::{self, Ledger, Options};
 use anyhow::Context as _;
@@ -27,7 +28,8 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
         name.push(".rejected.csv");
         name.into()
     });
-    let connection = Connection::open(&args.data.data_dir, &args.tenant).await?;
+    let config = Config::of(&args.data)?;
+    let connection = Connection::open(&config, &args.tenant).await?;
     let ledger = Ledger {
         client: TransactionsServiceClient::new(connection.channel.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES),
@@ -36,9 +38,10 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
     let started = Instant::now();
     let options = Options {
         file: &args.file,
+        tenant: &args.tenant,
         format,
         mapping: mapping.as_deref(),
-        data_dir: &args.data.data_dir,
+        data_dir: &config.data_dir,
         rejects,
         restart: args.restart,
         progress: std::io::stderr().is_terminal(),
@@ -51,6 +54,9 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
 
     if let Some(line) = summary.resumed_at {
         println!("resumed at line {line}");
+    }
+    if summary.started_over {
+        println!("started over: the file, or its reject file, is not as an interrupted import left it");
     }
     let entries = summary.created + summary.duplicates;
     println!(

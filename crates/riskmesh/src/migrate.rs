@@ -7,8 +7,8 @@ use anyhow::Context as _;
 
 /// Opens the store of a data directory that nobody serves, and closes it again.
 pub(crate) fn run(args: &DataDir) -> anyhow::Result<()> {
-    let config = Config { data_dir: args.data_dir.clone(), ..Config::default() };
+    let config = Config::of(args)?;
     let tables = node::migrate(&config).context("migrate the store")?;
-    println!("{} tables are up to date in {}", tables, args.data_dir.display());
+    println!("{} tables are up to date in {}", tables, config.data_dir.display());
     Ok(())
 }

@@ -31,6 +31,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let signals = Signals::new().context("listen for signals")?;
     let node = Node::start(&config, Purpose::Serve).await?;
+    config.remember()?;
     let mut signals = std::pin::pin!(signals.first());
     let made_ready = tokio::select! {
         made_ready = node.make_ready(&config) => Some(made_ready),

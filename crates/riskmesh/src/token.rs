@@ -9,7 +9,13 @@ use std::sync::Arc;
 
 /// Prints a token and nothing else.
 pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<()> {
-    let config = Config { data_dir: args.data.data_dir.clone(), ..Config::default() };
+    let config = Config::of(&args.data)?;
+    if !config.data_dir.exists() {
+        let dir = config.data_dir.display();
+        eprintln!(
+            "riskmesh: {dir} was not there: its keys are made now, for a server that is still to be started on it"
+        );
+    }
     let (issuer, _) = node::issuer(&config, Arc::new(SystemClock))?;
     let scope = args.scope.iter().flat_map(|scope| scope.split_whitespace()).map(str::to_owned).collect();
     let grant = Grant {

@@ -16,7 +16,7 @@ pub(crate) fn read(client: &Client, accounts: &[Account]) -> ClientProfile {
         nationality: Country::new(&client.nationality).ok(),
         incorporation: Country::new(&client.incorporation_country).ok(),
         industry: Industry::new(&client.industry).ok(),
-        ownership_layers: None,
+        ownership_layers: client.ownership_layers.and_then(|layers| u8::try_from(layers).ok()),
         private_banking: (!accounts.is_empty()).then(|| accounts.iter().any(is_private)),
         onboarded_at_ms: date_ms(&client.onboarded_on),
         last_reviewed_at_ms: date_ms(&client.reviewed_on),
@@ -57,6 +57,7 @@ mod tests {
             nationality: "FR".into(),
             incorporation_country: "NA".into(),
             industry: "K".into(),
+            ownership_layers: Some(3),
             onboarded_on: "1970-01-02".into(),
             reviewed_on: "1970-01-03".into(),
             ..Client::default()
@@ -66,6 +67,7 @@ mod tests {
         let countries = [profile.residence, profile.nationality, profile.incorporation];
         assert_eq!(countries.map(|country| country.unwrap().to_string()), ["IE", "FR", "NA"]);
         assert_eq!(profile.industry.unwrap().as_str(), "K");
+        assert_eq!(profile.ownership_layers, Some(3));
         assert_eq!(profile.onboarded_at_ms, Some(86_400_000));
         assert_eq!(profile.last_reviewed_at_ms, Some(2 * 86_400_000));
     }

@@ -3,6 +3,10 @@
 use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
 use aws_lc_rs::digest::{SHA256, digest};
 use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Money, Timestamp, TransactionId};
+use std::time::Duration;
+
+/// How far ahead of our clock an entry may be booked: other clocks, and dates of other time zones.
+const AHEAD: Duration = Duration::from_hours(24);
 
 /// A digest of everything that an entry says.
 pub(crate) type Content = [u8; 16];
@@ -23,8 +27,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Checks what the contract's rules cannot say: the amount against its currency.
-    pub(crate) fn read(message: Transaction) -> Result<Self, Error> {
+    /// Checks what the contract's rules cannot say: the amount against its currency, the time against the clock. Scores are as of the
+    /// newest entry, so one that lies far ahead would hide all that really happens until then.
+    pub(crate) fn read(message: Transaction, now: Timestamp) -> Result<Self, Error> {
         let invalid = |field: &'static str, issue: &'static str| Error::invalid(Detail::new(field, issue));
         let currency = Currency::new(&message.currency)
             .ok_or_else(|| invalid("currency", "must be an ISO 4217 currency code"))?;
@@ -34,6 +39,10 @@ impl Entry {
             return Err(invalid("amount", "must be greater than zero"));
         }
         let booked_at = message.booked_at.as_ref().ok_or_else(|| invalid("bookedAt", "is required"))?;
+        let booked_at = api::time::from_proto(booked_at);
+        if booked_at > now.plus(AHEAD) {
+            return Err(invalid("bookedAt", "must not be more than a day ahead"));
+        }
         let kind = match TransactionType::try_from(message.r#type) {
             Ok(TransactionType::Unspecified) | Err(_) => TransactionType::Transfer,
             Ok(kind) => kind,
@@ -51,7 +60,7 @@ impl Entry {
                 .filter(|direction| *direction != Direction::Unspecified)
                 .ok_or_else(|| invalid("direction", "is required"))?,
             amount,
-            booked_at: api::time::from_proto(booked_at),
+            booked_at,
             counterparty_account: message.counterparty_account,
             counterparty_country: message.counterparty_country,
             kind,
@@ -126,21 +135,32 @@ pub(crate) mod tests {
         }
     }
 
+    fn read(message: Transaction) -> Result<Entry, Error> {
+        Entry::read(message, Timestamp(1_800_000_000_000))
+    }
+
     #[test]
     fn amounts_follow_their_currency() {
         let yen = Transaction { currency: "JPY".into(), ..message("t", "1234567890", 0) };
-        assert_eq!(Entry::read(yen.clone()).unwrap().amount.minor, 100);
-        let error = Entry::read(Transaction { amount: "100.5".into(), ..yen }).unwrap_err();
+        assert_eq!(read(yen.clone()).unwrap().amount.minor, 100);
+        let error = read(Transaction { amount: "100.5".into(), ..yen }).unwrap_err();
         assert_eq!(error.message, "Amount has more decimal places than the currency");
     }
 
     #[test]
+    fn an_entry_is_booked_a_day_ahead_at_the_most() {
+        let ahead = |by: i64| read(message("t", "1234567890", 1_800_000_000_000 + by));
+        assert!(ahead(86_400_000).is_ok());
+        let error = ahead(86_400_001).unwrap_err();
+        assert_eq!(error.message, "Booked at must not be more than a day ahead");
+    }
+
+    #[test]
     fn content_tells_entries_apart() {
-        let entry = Entry::read(message("t", "1234567890", 0)).unwrap();
-        let same =
-            Entry::read(Transaction { amount: "100".into(), ..message("t", "1234567890", 0) }).unwrap();
+        let entry = read(message("t", "1234567890", 0)).unwrap();
+        let same = read(Transaction { amount: "100".into(), ..message("t", "1234567890", 0) }).unwrap();
         assert_eq!(entry.content(), same.content(), "100 and 100.00 are the same amount");
-        let moved = Entry::read(message("t", "1234567890", 1)).unwrap();
+        let moved = read(message("t", "1234567890", 1)).unwrap();
         let other = Entry { transfer: "x".into(), ..entry.clone() };
         assert!(entry.content() != moved.content() && entry.content() != other.content());
     }
@@ -154,6 +174,6 @@ pub(crate) mod tests {
             ..message("t", "1234567890", 1_700_000_000_123)
         };
         let client = ClientId::new("7").unwrap();
-        assert_eq!(Entry::read(sent.clone()).unwrap().into_message(&client), sent);
+        assert_eq!(read(sent.clone()).unwrap().into_message(&client), sent);
     }
 }

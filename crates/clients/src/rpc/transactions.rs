@@ -39,23 +39,23 @@ pub(crate) struct TransactionsRpc {
 }
 
 impl TransactionsRpc {
-    /// Checks and records one batch; positions count from `base`.
-    async fn record(
+    /// Checks one batch; positions count from `base`.
+    fn read(
         &self,
-        tenant: &TenantId,
         base: usize,
         messages: Vec<Transaction>,
         recorded: &mut Recorded,
-    ) -> Result<(), Error> {
+    ) -> Vec<(usize, Box<Entry>)> {
+        let now = self.ingest.clock.now();
         let mut batch = Vec::with_capacity(messages.len());
         for (index, message) in messages.into_iter().enumerate() {
             let id = message.transaction_id.clone();
-            match Entry::read(message) {
+            match Entry::read(message, now) {
                 Ok(entry) => batch.push((base + index, Box::new(entry))),
                 Err(error) => recorded.reject(base + index, id, error.code, error.message.into_owned()),
             }
         }
-        self.ingest.record(tenant, batch, recorded).await
+        batch
     }
 
     /// The entries' owners, for answers: every account belongs to one client.
@@ -79,7 +79,8 @@ impl TransactionsService for TransactionsRpc {
     ) -> Result<Response<BatchCreateTransactionsResponse>, Status> {
         let tenant = tenant(&request)?;
         let mut recorded = Recorded::default();
-        self.record(&tenant, 0, request.into_inner().transactions, &mut recorded).await?;
+        let batch = self.read(0, request.into_inner().transactions, &mut recorded);
+        self.ingest.record(&tenant, batch, &mut recorded).await?;
         Ok(Response::new(BatchCreateTransactionsResponse {
             created: recorded.created.cast_signed(),
             duplicates: recorded.duplicates.cast_signed(),
@@ -98,13 +99,18 @@ impl TransactionsService for TransactionsRpc {
         let mut answer = IngestTransactionsResponse::default();
         let mut base = 0;
         while let Some(batch) = stream.message().await? {
-            if batch.create_missing_accounts {
+            let create_missing = batch.create_missing_accounts;
+            if create_missing {
                 self.policy.allows(&caller, opening)?;
-                self.masters.create_missing(&tenant, &batch.transactions).await?;
             }
             let mut recorded = Recorded::default();
             let len = batch.transactions.len();
-            self.record(&tenant, base, batch.transactions, &mut recorded).await?;
+            let entries = self.read(base, batch.transactions, &mut recorded);
+            if create_missing {
+                let accounts = entries.iter().map(|(_, entry)| (&entry.account, entry.amount.currency));
+                self.masters.create_missing(&tenant, accounts).await?;
+            }
+            self.ingest.record(&tenant, entries, &mut recorded).await?;
             base += len;
             answer.created += recorded.created.cast_signed();
             answer.duplicates += recorded.duplicates.cast_signed();

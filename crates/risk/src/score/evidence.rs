@@ -6,6 +6,7 @@ use crate::{
     entry::{self, AccountId, Entry},
     hash::StateHash,
     model::Model,
+    profile::ClientProfile,
     state::{HourState, StateHasher},
     time::{DAY_MS, Hour},
 };
@@ -73,8 +74,9 @@ impl<'a> Evidence<'a> {
         first.map_or(0, |first| (self.cutoff_ms.saturating_sub(first.start_ms()) / DAY_MS).unsigned_abs())
     }
 
-    pub(super) fn hash(&self) -> StateHash {
+    pub(super) fn hash(&self, profile: &ClientProfile) -> StateHash {
         let mut hasher = StateHasher::new();
+        hasher.profile(profile);
         for account in &self.accounts {
             hasher.account(account.id);
             account.hours.iter().for_each(|hour| hasher.hour(hour));

@@ -241,7 +241,7 @@ pub fn score(
         model_hash: model.hash(),
         refdata_version: refdata.version().to_owned(),
         as_of_ms,
-        state_hash: context.evidence.hash(),
+        state_hash: context.evidence.hash(context.profile),
     }
 }
 

@@ -396,6 +396,12 @@ proptest! {
     }
 
     #[test]
+    fn another_profile_has_another_hash(one in profiles(), other in profiles()) {
+        let hash = |profile| of_entries(profile, &[]).state_hash;
+        prop_assert_eq!(one == other, hash(&one) == hash(&other));
+    }
+
+    #[test]
     fn knowing_a_worse_country_never_lowers_a_score(profile in profiles(), rows in recent(30)) {
         let of = |code| of_entries(&ClientProfile { residence: Some(country(code)), ..profile }, &rows);
         // The home decides what is cross-border, so compare with that held still.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     entry::{AccountId, Entry},
     hash::{Hasher, StateHash},
+    profile::{ClientProfile, Industry},
 };
 
 /// Feeds states into SHA-256, account by account. The hash depends on the order, so feed accounts and hours ascending;
@@ -23,6 +24,7 @@ impl Default for StateHasher {
 }
 
 /// What follows in the stream: without these marks two different states could spell the same bytes.
+const PROFILE: u8 = b'P';
 const ACCOUNT: u8 = b'A';
 const HOUR: u8 = b'H';
 const ENTRY: u8 = b'E';
@@ -33,6 +35,28 @@ impl StateHasher {
         let mut hasher = Hasher::new();
         hasher.update(b"riskmesh state 1\n");
         Self { hasher, buffer: Vec::with_capacity(256) }
+    }
+
+    /// What is known of the client.
+    pub fn profile(&mut self, profile: &ClientProfile) {
+        let out = &mut self.buffer;
+        out.clear();
+        out.push(PROFILE);
+        out.push(profile.client_type.map_or(u8::MAX, |kind| kind as u8));
+        for country in [&profile.residence, &profile.nationality, &profile.incorporation] {
+            out.extend_from_slice(country.as_ref().map_or(b"--", |country| country.as_bytes()));
+        }
+        let industry = profile.industry.as_ref().map_or("", Industry::as_str);
+        put_len(out, industry.len());
+        out.extend_from_slice(industry.as_bytes());
+        for byte in [profile.ownership_layers, profile.private_banking.map(u8::from)] {
+            out.extend_from_slice(&byte.map_or([0, 0], |byte| [1, byte]));
+        }
+        for at_ms in [profile.onboarded_at_ms, profile.last_reviewed_at_ms] {
+            out.push(u8::from(at_ms.is_some()));
+            put_i64(out, at_ms.unwrap_or_default());
+        }
+        self.hasher.update(out);
     }
 
     /// What follows is this account's.

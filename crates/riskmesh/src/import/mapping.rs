@@ -242,30 +242,14 @@ impl Compiled {
             Some(source) => text(source, field),
             None => Ok(String::new()),
         };
-        let direction = match text(&self.direction, "direction")?.as_str() {
-            "debit" => Direction::Debit,
-            "credit" => Direction::Credit,
-            other => return Err(format!("direction: {other:?} is neither debit nor credit")),
+        let direction: Direction = spelled(&text(&self.direction, "direction")?, "direction")?;
+        let or_unspecified = |source: &'a Option<Text>, field: &str| {
+            optional(source, field).map(|text| (!text.is_empty()).then_some(text))
         };
-        let kind = match optional(&self.kind, "type")?.as_str() {
-            "" => TransactionType::Unspecified,
-            "transfer" => TransactionType::Transfer,
-            "cash" => TransactionType::Cash,
-            "card" => TransactionType::Card,
-            "direct_debit" => TransactionType::DirectDebit,
-            "fee" => TransactionType::Fee,
-            "crypto" => TransactionType::Crypto,
-            other => return Err(format!("type: {other:?} is not a transaction type")),
-        };
-        let channel = match optional(&self.channel, "channel")?.as_str() {
-            "" => Channel::Unspecified,
-            "branch" => Channel::Branch,
-            "atm" => Channel::Atm,
-            "online" => Channel::Online,
-            "mobile" => Channel::Mobile,
-            "intermediary" => Channel::Intermediary,
-            other => return Err(format!("channel: {other:?} is not a channel")),
-        };
+        let kind = or_unspecified(&self.kind, "type")?.map(|text| spelled(&text, "type"));
+        let kind: TransactionType = kind.transpose()?.unwrap_or_default();
+        let channel = or_unspecified(&self.channel, "channel")?.map(|text| spelled(&text, "channel"));
+        let channel: Channel = channel.transpose()?.unwrap_or_default();
         let booked_at = self.booked_at.read(cell).map_err(|reason| format!("booked-at: {reason}"))?;
         let transaction = Transaction {
             transaction_id: text(&self.transaction_id, "transaction-id")?,
@@ -286,6 +270,14 @@ impl Compiled {
             Some(detail) => Err(format!("{}: {}", detail.field, detail.issue)),
         }
     }
+}
+
+/// The value of an enum, as the contract spells it.
+fn spelled<E: api::Spelled>(text: &str, field: &str) -> Result<E, String> {
+    E::spelled(text).ok_or_else(|| {
+        let known: Vec<_> = E::ALL.iter().map(|(_, spelling)| *spelling).collect();
+        format!("{field}: {text:?} is none of {}", known.join(", "))
+    })
 }
 
 impl Text {

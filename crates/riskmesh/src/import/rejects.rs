@@ -4,29 +4,51 @@
 use super::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// How much of a row is shown.
+const SHOWN: u64 = 64 << 10;
 
 /// A row that was not imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reject {
-    pub(super) line: u64,
+    pub(super) origin: Origin,
     pub(super) reason: String,
-    /// The row, or the part of it that could be read.
-    pub(super) row: String,
+}
+
+/// Where a row stands in the file that is imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) line: u64,
+    pub(super) span: Range<u64>,
 }
 
 /// The file; it exists only when there is something in it.
 pub(super) struct Rejects {
     path: PathBuf,
+    /// What is imported.
+    source: File,
     file: Option<File>,
     length: u64,
 }
 
 impl Rejects {
+    /// Whether the file holds what a checkpoint says of it.
+    pub(super) fn fits(path: &Path, length: u64) -> bool {
+        length == 0 || path.metadata().is_ok_and(|metadata| metadata.len() >= length)
+    }
+
     /// Goes on after `length` bytes; 0 starts anew.
-    pub(super) fn open(path: &Path, length: u64) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path, length: u64, source: &Path) -> Result<Self, Error> {
         let fail = |source| Error::File { doing: "prepare reject file", path: path.to_owned(), source };
-        let mut rejects = Self { path: path.to_owned(), file: None, length };
+        let source = File::open(source).map_err(|error| Error::File {
+            doing: "open",
+            path: source.to_owned(),
+            source: error,
+        })?;
+        let mut rejects = Self { path: path.to_owned(), source, file: None, length };
         if length == 0 {
             match std::fs::remove_file(path) {
                 Ok(()) => {}
@@ -42,6 +64,13 @@ impl Rejects {
         Ok(rejects)
     }
 
+    /// A row as it stands in what is imported, without the end of its line.
+    fn row(&self, span: &Range<u64>) -> std::io::Result<String> {
+        let mut bytes = vec![0; (span.end - span.start).min(SHOWN) as usize];
+        self.source.read_exact_at(&mut bytes, span.start)?;
+        Ok(String::from_utf8_lossy(&bytes).trim_matches(['\r', '\n']).to_owned())
+    }
+
     /// Appends rows, and returns when they are on disk.
     pub(super) fn write(&mut self, rows: &[Reject]) -> Result<(), Error> {
         if rows.is_empty() {
@@ -52,13 +81,13 @@ impl Rejects {
         let mut writer = csv::Writer::from_writer(Vec::new());
         if self.file.is_none() {
             writer.write_record(["line", "reason", "row"]).map_err(|error| fail(error.into()))?;
-            self.file = Some(File::create(&self.path).map_err(fail)?);
+            // Rows are data of clients: for nobody else to read.
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
+            self.file = Some(file.map_err(fail)?);
         }
-        for row in rows {
-            let line = row.line.to_string();
-            writer
-                .write_record([line.as_str(), &row.reason, &row.row])
-                .map_err(|error| fail(error.into()))?;
+        for Reject { origin, reason } in rows {
+            let (line, row) = (origin.line.to_string(), self.row(&origin.span).map_err(fail)?);
+            writer.write_record([line.as_str(), reason, &row]).map_err(|error| fail(error.into()))?;
         }
         let bytes = writer.into_inner().map_err(|error| fail(error.into_error()))?;
         if let Some(file) = &mut self.file {
@@ -77,25 +106,34 @@ impl Rejects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_resumed_file_is_cut_back_to_its_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rejects.csv");
-        let reject = |line| Reject { line, reason: "amount: is required".into(), row: "a,\"b\"".into() };
-        let mut rejects = Rejects::open(&path, 0).unwrap();
+        let source = dir.path().join("source.csv");
+        std::fs::write(&source, "a,\"b\"\r\n").unwrap();
+        let reject =
+            |line| Reject { origin: Origin { line, span: 0..7 }, reason: "amount: is required".into() };
+        let mut rejects = Rejects::open(&path, 0, &source).unwrap();
         rejects.write(&[reject(2)]).unwrap();
         let length = rejects.length();
         rejects.write(&[reject(3)]).unwrap();
         drop(rejects);
 
-        let mut resumed = Rejects::open(&path, length).unwrap();
+        assert!(Rejects::fits(&path, length) && !Rejects::fits(&path, 1000));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let mut resumed = Rejects::open(&path, length, &source).unwrap();
         resumed.write(&[reject(4)]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
             "line,reason,row\n2,amount: is required,\"a,\"\"b\"\"\"\n4,amount: is required,\"a,\"\"b\"\"\"\n"
         );
-        assert!(Rejects::open(&path, 0).is_ok() && !path.exists(), "a fresh import leaves no stale file");
+        assert!(
+            Rejects::open(&path, 0, &source).is_ok() && !path.exists(),
+            "a fresh import leaves no stale file"
+        );
     }
 }

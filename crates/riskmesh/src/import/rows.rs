@@ -1,24 +1,35 @@
-//! Rows of a file, with the line and the byte after each: CSV with a header, or one JSON object a line.
+//! Rows of a file, each with its line and its bytes: CSV with a header, or one JSON object a line.
+//!
+//! A row has a bounded size. A CSV row that goes over several lines and makes no sense (a quote that nobody closes swallows what comes
+//! after it) is taken for one bad line, and reading goes on with the next.
 
 use super::Error;
 use super::checkpoint::Checkpoint;
 use super::mapping::Columns;
 use crate::cli::Format;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// The longest line of an NDJSON file.
-const MAX_LINE: u64 = 1 << 20;
+/// The longest row.
+const MAX_ROW: u64 = 1 << 20;
 
 /// A file being read.
 pub(super) enum Rows {
     Csv {
-        reader: csv::Reader<File>,
+        reader: csv::Reader<Limited>,
         record: csv::ByteRecord,
         width: usize,
+        /// 1 where lines end in CR LF: the reader takes a row to end at the CR, and the LF to begin the next.
+        behind: u64,
         path: PathBuf,
     },
     Ndjson {
@@ -38,8 +49,50 @@ pub(super) type Cells = Vec<String>;
 pub(super) struct Row {
     /// Its line, from 1.
     pub(super) line: u64,
+    /// How many lines it goes over.
+    pub(super) lines: u64,
+    /// Its bytes in the file.
+    pub(super) span: Range<u64>,
     /// Its cells, or why it has none.
     pub(super) cells: Result<(), String>,
+}
+
+/// A file that seems to end where a row has become too long.
+pub(super) struct Limited {
+    file: File,
+    left: u64,
+    is_cut: bool,
+}
+
+impl Limited {
+    fn new(file: File) -> Self {
+        Self { file, left: MAX_ROW, is_cut: false }
+    }
+
+    /// A new row begins.
+    fn next_row(&mut self) {
+        (self.left, self.is_cut) = (MAX_ROW, false);
+    }
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.is_cut = true;
+            return Ok(0);
+        }
+        let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..room])?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Limited {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.next_row();
+        self.file.seek(to)
+    }
 }
 
 impl Rows {
@@ -49,22 +102,26 @@ impl Rows {
         let file = File::open(path).map_err(fail)?;
         match format {
             Format::Csv => {
-                let mut reader =
-                    csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(file);
-                let header = reader
-                    .headers()
-                    .map_err(|error| Error::Format { path: path.to_owned(), reason: error.to_string() })?
-                    .clone();
+                let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
+                let mut reader = csv::ReaderBuilder::new()
+                    .flexible(true)
+                    .buffer_capacity(1 << 18)
+                    .from_reader(Limited::new(file));
+                let header = reader.headers().map_err(|error| refuse(error.to_string()))?.clone();
                 if header.is_empty() {
-                    return Err(Error::Format {
-                        path: path.to_owned(),
-                        reason: "there is no header line".into(),
-                    });
+                    return Err(refuse("there is no header line".into()));
+                }
+                if reader.get_ref().is_cut {
+                    return Err(refuse("the header is longer than 1 MiB".into()));
                 }
                 let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
                 let width = names.len();
+                let mut after = [0];
+                reader.get_ref().file.read_at(&mut after, reader.position().byte()).map_err(fail)?;
+                let behind = u64::from(after == *b"\n");
                 let record = csv::ByteRecord::new();
-                Ok((Self::Csv { reader, record, width, path: path.to_owned() }, Columns::fixed(names)))
+                let rows = Self::Csv { reader, record, width, behind, path: path.to_owned() };
+                Ok((rows, Columns::fixed(names)))
             }
             Format::Ndjson => {
                 let rows = Self::Ndjson {
@@ -107,34 +164,70 @@ impl Rows {
     /// Reads the next row into `cells`; `None` at the end.
     pub(super) fn next(&mut self, cells: &mut Cells) -> Result<Option<Row>, Error> {
         match self {
-            Self::Csv { reader, record, width, path } => {
-                let more = reader
-                    .read_byte_record(record)
-                    .map_err(|error| Error::Format { path: path.clone(), reason: error.to_string() })?;
-                if !more {
+            Self::Csv { reader, record, width, behind, path } => {
+                let refuse =
+                    |error: csv::Error| Error::Format { path: path.clone(), reason: error.to_string() };
+                reader.get_mut().next_row();
+                if !reader.read_byte_record(record).map_err(refuse)? {
                     return Ok(None);
                 }
-                let line = record.position().map_or(0, csv::Position::line);
-                Ok(Some(Row { line, cells: csv_cells(record, *width, cells) }))
+                let start = record.position().cloned().unwrap_or_else(csv::Position::new);
+                let (line, from) = (start.line() + *behind, start.byte() + *behind);
+                let mut row = Row {
+                    line,
+                    lines: (reader.position().line() + *behind - line).max(1),
+                    span: from..reader.position().byte().max(from),
+                    cells: Ok(()),
+                };
+                let fail = |source| Error::File { doing: "read", path: path.clone(), source };
+                let unclosed = reader.get_ref().is_cut
+                    || row.lines > 1 && quotes(&reader.get_ref().file, &row.span).map_err(fail)? % 2 == 1;
+                row.cells = if unclosed {
+                    Err("a quote is not closed, or the row is longer than 1 MiB".into())
+                } else {
+                    csv_cells(record, *width, cells)
+                };
+                if row.cells.is_err() {
+                    self.one_line(&mut row)?;
+                }
+                Ok(Some(row))
             }
             Self::Ndjson { reader, columns, text, byte, line, path } => {
                 let fail = |source| Error::File { doing: "read", path: path.clone(), source };
                 text.clear();
-                let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', text).map_err(fail)?;
+                let read = reader.by_ref().take(MAX_ROW).read_until(b'\n', text).map_err(fail)?;
                 if read == 0 {
                     return Ok(None);
                 }
-                let row = *line;
+                let (row, from) = (*line, *byte);
                 *byte += read as u64;
-                if text.last() != Some(&b'\n') && read as u64 == MAX_LINE {
-                    *byte += reader.skip_until(b'\n').map_err(fail)? as u64;
-                    *line += 1;
-                    return Ok(Some(Row { line: row, cells: Err("the line is longer than 1 MiB".into()) }));
-                }
                 *line += 1;
-                Ok(Some(Row { line: row, cells: json_cells(text, columns, cells) }))
+                if text.last() != Some(&b'\n') && read as u64 == MAX_ROW {
+                    *byte += reader.skip_until(b'\n').map_err(fail)? as u64;
+                    let reason = "the line is longer than 1 MiB".to_owned();
+                    return Ok(Some(Row { line: row, lines: 1, span: from..*byte, cells: Err(reason) }));
+                }
+                let cells = json_cells(text, columns, cells);
+                Ok(Some(Row { line: row, lines: 1, span: from..*byte, cells }))
             }
         }
+    }
+
+    /// Takes a bad row, the one read last, for its first line only, and goes on with the second.
+    pub(super) fn one_line(&mut self, row: &mut Row) -> Result<(), Error> {
+        let Self::Csv { reader, behind, path, .. } = self else { return Ok(()) };
+        if row.lines > 1 || reader.get_ref().is_cut {
+            let fail = |source| Error::File { doing: "read", path: path.clone(), source };
+            let (end, is_ended) = end_of_line(&reader.get_ref().file, row.span.start).map_err(fail)?;
+            row.span.end = end;
+            let behind = if is_ended { *behind } else { 0 };
+            row.lines = 1;
+            let mut next = reader.position().clone();
+            next.set_byte(end - behind).set_line(row.line + 1 - behind);
+            let refuse = |error: csv::Error| Error::Format { path: path.clone(), reason: error.to_string() };
+            reader.seek(next).map_err(refuse)?;
+        }
+        Ok(())
     }
 
     /// The byte and the line after the row read last.
@@ -144,18 +237,27 @@ impl Rows {
             Self::Ndjson { byte, line, .. } => (*byte, *line),
         }
     }
+}
 
-    /// The row read last, as text for the reject file.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Csv { record, .. } => {
-                let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
-                cells.join(",")
-            }
-            Self::Ndjson { text, .. } => {
-                let text = String::from_utf8_lossy(text);
-                text.trim_end().chars().take(4096).collect()
-            }
+/// How many quotes stand in these bytes.
+fn quotes(file: &File, span: &Range<u64>) -> io::Result<usize> {
+    let mut bytes = vec![0; usize::try_from(span.end - span.start).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, span.start)?;
+    Ok(bytes.iter().filter(|byte| **byte == b'"').count())
+}
+
+/// Where the line that begins at a byte ends, and whether a line feed ends it.
+fn end_of_line(file: &File, from: u64) -> io::Result<(u64, bool)> {
+    let mut buffer = [0; 1 << 16];
+    let mut at = from;
+    loop {
+        let read = file.read_at(&mut buffer, at)?;
+        if let Some(end) = buffer[..read].iter().position(|byte| *byte == b'\n') {
+            return Ok((at + (end + 1) as u64, true));
+        }
+        at += read as u64;
+        if read == 0 {
+            return Ok((at, false));
         }
     }
 }
@@ -176,12 +278,12 @@ fn csv_cells(record: &csv::ByteRecord, width: usize, cells: &mut Cells) -> Resul
 /// Numbers are taken by their digits, never through a float.
 fn json_cells(text: &[u8], columns: &[String], cells: &mut Cells) -> Result<(), String> {
     let text = std::str::from_utf8(text).map_err(|_| "the line is not UTF-8".to_owned())?;
-    let object: HashMap<&str, &RawValue> =
+    let object: Object<'_> =
         serde_json::from_str(text).map_err(|error| format!("the line is not a JSON object: {error}"))?;
     cells.resize_with(columns.len(), String::new);
     for (cell, column) in cells.iter_mut().zip(columns) {
         cell.clear();
-        match object.get(column.as_str()).map(|value| value.get()) {
+        match object.0.get(column.as_str()).map(|value| value.get()) {
             None | Some("null") => {}
             Some(raw) if raw.starts_with('"') => {
                 *cell = serde_json::from_str(raw).map_err(|error| format!("{column}: {error}"))?;
@@ -193,6 +295,37 @@ fn json_cells(text: &[u8], columns: &[String], cells: &mut Cells) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// An object in which every key stands once.
+struct Object<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
+
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut object = HashMap::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    if object.contains_key(&key) {
+                        return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
+                    }
+                    object.insert(key, value);
+                }
+                Ok(Object(object))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +359,80 @@ mod tests {
         assert_eq!(rows[2].1, Ok(vec!["x\ny".into(), "4".into()]));
         assert_eq!(rows[3].1, Err("the row is not UTF-8".into()));
         assert_eq!(rows[4].1, Ok(vec!["6".into(), "7".into()]), "the last line needs no newline");
+    }
+
+    #[test]
+    fn a_quote_that_nobody_closes_costs_one_line() {
+        let good = (5..4000).map(|n| format!("{n},x\n")).collect::<String>();
+        for bad in ["\"1,2", "1,\"2", "1,2,\""] {
+            let rows = read(format!("a,b\n{bad}\n3,4\n{good}").as_bytes(), Format::Csv, &[]);
+            assert_eq!(rows[0].0, 2);
+            assert!(rows[0].1.is_err(), "{bad}");
+            assert_eq!(rows[1], (3, Ok(vec!["3".into(), "4".into()])));
+            let read = rows.iter().filter(|(_, row)| row.is_ok()).count();
+            assert_eq!(read, 1 + 3995, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_several_lines_can_be_taken_for_its_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file.csv");
+        std::fs::write(&path, "a,b\r\n1,\"2\r\n3,4\r\n5,x\"\r\n").unwrap();
+        let (mut rows, columns) = Rows::open(&path, Format::Csv).unwrap();
+        rows.start(&columns, &Checkpoint::default()).unwrap();
+        let mut cells = Cells::new();
+        let mut row = rows.next(&mut cells).unwrap().unwrap();
+        assert_eq!((row.line, row.lines, row.cells.is_ok()), (2, 3, true));
+        rows.one_line(&mut row).unwrap();
+        let mut rest = Vec::new();
+        while let Some(row) = rows.next(&mut cells).unwrap() {
+            rest.push((row.line, row.cells.map(|()| cells.clone())));
+        }
+        assert_eq!(rest[0], (3, Ok(vec!["3".into(), "4".into()])));
+        assert_eq!(rest[1].0, 4);
+    }
+
+    #[test]
+    fn a_row_is_a_mebibyte_at_the_most() {
+        let long = "x".repeat(3 << 20);
+        let rows = read(format!("a,b\n1,\"{long}\n{long}\n5,6\n").as_bytes(), Format::Csv, &[]);
+        assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4]);
+        assert!(rows[0].1.is_err() && rows[1].1.is_err());
+        assert_eq!(rows[2].1, Ok(vec!["5".into(), "6".into()]));
+        let rows = read(format!("{{\"a\":\"{long}\"}}\n{{\"a\":1}}\n").as_bytes(), Format::Ndjson, &["a"]);
+        assert_eq!(rows[0].1, Err("the line is longer than 1 MiB".into()));
+        assert_eq!(rows[1].1, Ok(vec!["1".into()]));
+    }
+
+    #[test]
+    fn a_row_knows_its_bytes() {
+        for (format, text) in [
+            (Format::Csv, "a,b\r\n1,\"5,\r\n00\"\r\n\"2\r\n3,4"),
+            (Format::Ndjson, "{\"a\":1}\n{\"a\":\r\n{}"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            std::fs::write(&path, text).unwrap();
+            let (mut rows, columns) = Rows::open(&path, format).unwrap();
+            rows.start(&columns, &Checkpoint::default()).unwrap();
+            let mut spans = Vec::new();
+            while let Some(row) = rows.next(&mut Cells::new()).unwrap() {
+                let span = row.span.start as usize..row.span.end as usize;
+                spans.push(text[span].trim_matches(['\r', '\n']));
+            }
+            let expected: &[&str] = match format {
+                Format::Csv => &["1,\"5,\r\n00\"", "\"2", "3,4"],
+                Format::Ndjson => &["{\"a\":1}", "{\"a\":", "{}"],
+            };
+            assert_eq!(spans, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_stands_once_in_an_object() {
+        let rows = read(b"{\"a\":1,\"\\u0061\":2}\n", Format::Ndjson, &["a"]);
+        assert!(rows[0].1.as_ref().unwrap_err().contains("the key \"a\" stands twice"), "{rows:?}");
     }
 
     #[test]

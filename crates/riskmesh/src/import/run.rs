@@ -1,15 +1,16 @@
 //! The import itself: windows of rows through a few workers, each with its share of the accounts.
 
 use super::Error;
-use super::checkpoint::{Checkpoint, Place};
+use super::checkpoint::{Checkpoint, Fingerprint, Place};
 use super::mapping::{Compiled, Mapping, MissingAccounts};
-use super::rejects::{Reject, Rejects};
+use super::rejects::{Origin, Reject, Rejects};
 use super::rows::{Cells, Rows};
 use crate::admin_socket::AnyChannel;
 use crate::cli::Format;
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
 use api::transactions::v1::{IngestTransactionsRequest, IngestTransactionsResponse, Transaction};
 use indicatif::{ProgressBar, ProgressStyle};
+use riskmesh_core::{ErrorCode, TenantId};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 /// Workers; each takes the accounts of its share, so that no two write one account at once.
 const WORKERS: usize = 4;
-/// Entries of one window.
+/// Entries of one window, and rows.
 const WINDOW: usize = 32_768;
 /// Entries of one message.
 const MESSAGE: usize = 8_192;
@@ -41,6 +42,8 @@ pub struct Summary {
     pub rejected: u64,
     /// The line at which an earlier run was taken up.
     pub resumed_at: Option<u64>,
+    /// Whether an earlier run could not be taken up, because its files have changed since.
+    pub started_over: bool,
     /// The reject file, where there is one.
     pub rejects: Option<PathBuf>,
 }
@@ -49,6 +52,8 @@ pub struct Summary {
 pub struct Options<'a> {
     /// The file.
     pub file: &'a Path,
+    /// Whose data they are.
+    pub tenant: &'a TenantId,
     /// Its format.
     pub format: Format,
     /// The text of the mapping; the natural one where there is none.
@@ -81,11 +86,11 @@ struct Window {
     line: u64,
 }
 
-/// One worker's part of a window; `lines[i]` is where `entries[i]` came from.
+/// One worker's part of a window; `origins[i]` is where `entries[i]` came from.
 #[derive(Default)]
 struct Share {
     entries: Vec<Transaction>,
-    lines: Vec<u64>,
+    origins: Vec<Origin>,
 }
 
 struct Job {
@@ -105,19 +110,33 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
     let mapping = options.mapping.map_or_else(Mapping::natural, Mapping::parse)?;
     let (mut rows, mut columns) = Rows::open(options.file, options.format)?;
     let compiled = mapping.compile(&mut columns)?;
-    let place = Place::new(options.data_dir, options.file, options.mapping.unwrap_or_default())?;
+    let place = Place::new(&options)?;
+    let read = |source| Error::File { doing: "read", path: options.file.to_owned(), source };
+    let mut fingerprint = Fingerprint::new(options.file).map_err(read)?;
     let found = place.load().filter(|_| !options.restart);
-    let resumed_at = found.as_ref().map(|checkpoint| checkpoint.line);
-    let mut checkpoint = found.unwrap_or_default();
+    let is_found = found.is_some();
+    let mut checkpoint = match found {
+        Some(found)
+            if fingerprint.upto(found.byte).map_err(read)? == found.digest
+                && Rejects::fits(&options.rejects, found.rejects_length) =>
+        {
+            found
+        }
+        _ => Checkpoint::default(),
+    };
+    let resumed_at = (checkpoint.byte > 0).then_some(checkpoint.line);
+    if resumed_at.is_none() {
+        fingerprint = Fingerprint::new(options.file).map_err(read)?;
+    }
     rows.start(&columns, &checkpoint)?;
-    let mut rejects = Rejects::open(&options.rejects, checkpoint.rejects_length)?;
+    let mut rejects = Rejects::open(&options.rejects, checkpoint.rejects_length, options.file)?;
     let bar = progress_bar(&options, &checkpoint)?;
 
     let create = mapping.missing_accounts == MissingAccounts::Create;
     let workers: Vec<mpsc::Sender<Job>> =
         (0..WORKERS).map(|_| spawn_worker(ledger.clone(), create)).collect();
     let (send, mut windows) = mpsc::channel(AHEAD);
-    let reader = tokio::task::spawn_blocking(move || read(rows, &compiled, &send));
+    let reader = tokio::task::spawn_blocking(move || read_windows(rows, &compiled, &send));
 
     let mut under_way = VecDeque::new();
     loop {
@@ -135,12 +154,13 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
             checkpoint.duplicates += done.duplicates;
             window.rejects.extend(done.rejects);
         }
-        window.rejects.sort_by_key(|reject| reject.line);
+        window.rejects.sort_by_key(|reject| reject.origin.line);
         rejects.write(&window.rejects)?;
         checkpoint.rejected += window.rejects.len() as u64;
         checkpoint.rejects_length = rejects.length();
         checkpoint.rows += window.rows;
         (checkpoint.byte, checkpoint.line) = (window.byte, window.line);
+        checkpoint.digest = fingerprint.upto(window.byte).map_err(read)?;
         place.save(&checkpoint)?;
         bar.set_position(checkpoint.byte);
         bar.set_message(format!("{} rows", checkpoint.rows));
@@ -154,6 +174,7 @@ pub async fn run(options: Options<'_>, ledger: Ledger) -> Result<Summary, Error>
         duplicates: checkpoint.duplicates,
         rejected: checkpoint.rejected,
         resumed_at,
+        started_over: is_found && resumed_at.is_none(),
         rejects: (checkpoint.rejected > 0).then_some(options.rejects),
     })
 }
@@ -172,7 +193,7 @@ fn progress_bar(options: &Options<'_>, checkpoint: &Checkpoint) -> Result<Progre
 }
 
 /// Reads, maps and cuts into windows, until the end or until nobody listens any more.
-fn read(
+fn read_windows(
     mut rows: Rows,
     mappings: &[Compiled],
     send: &mpsc::Sender<Result<Window, Error>>,
@@ -183,26 +204,32 @@ fn read(
         window.shares.resize_with(WORKERS, Share::default);
         let mut entries = 0;
         let mut more = true;
-        while entries < WINDOW {
-            let Some(row) = rows.next(&mut cells)? else {
+        while entries < WINDOW && window.rows < WINDOW as u64 {
+            let Some(mut row) = rows.next(&mut cells)? else {
                 more = false;
                 break;
             };
             window.rows += 1;
-            let made = row.cells.and_then(|()| {
+            let line = row.line;
+            let made = std::mem::replace(&mut row.cells, Ok(())).and_then(|()| {
                 let cell = |position: usize| cells.get(position).map_or("", String::as_str);
-                mappings.iter().map(|mapping| mapping.apply(row.line, &cell)).collect::<Result<Vec<_>, _>>()
+                mappings.iter().map(|mapping| mapping.apply(line, &cell)).collect::<Result<Vec<_>, _>>()
             });
             match made {
                 Ok(made) => {
+                    let origin = Origin { line, span: row.span };
                     entries += made.len();
                     for entry in made {
                         let share = &mut window.shares[share_of(&entry.account_id)];
                         share.entries.push(entry);
-                        share.lines.push(row.line);
+                        share.origins.push(origin.clone());
                     }
                 }
-                Err(reason) => window.rejects.push(Reject { line: row.line, reason, row: rows.text() }),
+                Err(reason) => {
+                    // What a stray quote has swallowed is not part of the bad row.
+                    rows.one_line(&mut row)?;
+                    window.rejects.push(Reject { origin: Origin { line, span: row.span }, reason });
+                }
             }
         }
         (window.byte, window.line) = rows.position();
@@ -250,24 +277,20 @@ fn spawn_worker(ledger: Ledger, create: bool) -> mpsc::Sender<Job> {
 /// Records a share, message by message; a message is sent again while the server is not available.
 async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Error> {
     let mut done = Done::default();
-    let Share { mut entries, mut lines } = share;
+    let Share { mut entries, mut origins } = share;
     while !entries.is_empty() {
         let rest = entries.split_off(entries.len().min(MESSAGE));
-        let later = lines.split_off(lines.len().min(MESSAGE));
-        let (batch, lines) = (std::mem::replace(&mut entries, rest), std::mem::replace(&mut lines, later));
+        let later = origins.split_off(origins.len().min(MESSAGE));
+        let (batch, origins) =
+            (std::mem::replace(&mut entries, rest), std::mem::replace(&mut origins, later));
         let message = IngestTransactionsRequest { transactions: batch, create_missing_accounts: create };
         let answer = send(ledger, &message).await?;
         done.created += answer.created.cast_unsigned();
         done.duplicates += answer.duplicates.cast_unsigned();
         for rejection in answer.rejections {
-            let at = rejection.index as usize;
-            let entry = message.transactions.get(at);
-            let row = |entry: &Transaction| format!("{},{}", entry.transaction_id, entry.account_id);
-            done.rejects.push(Reject {
-                line: lines.get(at).copied().unwrap_or_default(),
-                reason: format!("{}: {}", rejection.error_code, rejection.message),
-                row: entry.map(row).unwrap_or_default(),
-            });
+            let reason = format!("{}: {}", rejection.error_code, rejection.message);
+            let Some(origin) = origins.get(rejection.index as usize).cloned() else { continue };
+            done.rejects.push(Reject { origin, reason });
         }
     }
     Ok(done)
@@ -284,7 +307,12 @@ async fn send(
         match ledger.client.clone().ingest_transactions(request).await {
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) => {
-                let error = riskmesh_core::Error::from_status(&status);
+                let error = if status.details().is_empty() {
+                    // Not our server's answer: the connection is gone.
+                    riskmesh_core::Error::new(ErrorCode::ServiceUnavailable).because(status)
+                } else {
+                    riskmesh_core::Error::from_status(&status)
+                };
                 if !error.code.retryable() || attempt == ATTEMPTS {
                     return Err(Error::Server(Box::new(error)));
                 }

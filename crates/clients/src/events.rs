@@ -72,20 +72,20 @@ impl Events {
         Semaphore::new(TELLING)
     }
 
-    pub(crate) async fn intend_client(
+    pub(crate) async fn intend_clients(
         &self,
         tenant: &TenantId,
-        id: &ClientId,
+        ids: &[ClientId],
     ) -> Result<Intents, riskmesh_core::Error> {
-        self.intend(vec![Pointer::new(CLIENT, format!("{tenant}\n{id}"))]).await
+        self.intend(ids.iter().map(|id| Pointer::new(CLIENT, format!("{tenant}\n{id}"))).collect()).await
     }
 
-    pub(crate) async fn intend_account(
+    pub(crate) async fn intend_accounts(
         &self,
         tenant: &TenantId,
-        id: &AccountId,
+        ids: &[AccountId],
     ) -> Result<Intents, riskmesh_core::Error> {
-        self.intend(vec![Pointer::new(ACCOUNT, format!("{tenant}\n{id}"))]).await
+        self.intend(ids.iter().map(|id| Pointer::new(ACCOUNT, format!("{tenant}\n{id}"))).collect()).await
     }
 
     pub(crate) async fn intend_months(
@@ -117,23 +117,30 @@ impl Events {
         self.spawn(async move { Ok(events.outbox.settle(intents).await?) });
     }
 
-    /// Tells of a client's change, after the caller has his answer.
-    pub(crate) fn tell_client(self: &Arc<Self>, tenant: &TenantId, client: &Client, intents: Intents) {
-        let (events, tenant, client) = (self.clone(), tenant.clone(), client.clone());
+    /// Tells of changes of clients, after the caller has his answer.
+    pub(crate) fn tell_clients(self: &Arc<Self>, tenant: &TenantId, clients: Vec<Client>, intents: Intents) {
+        let (events, tenant) = (self.clone(), tenant.clone());
         self.spawn(async move {
-            events.publish(vec![Self::client_changed(&tenant, &client)]).await?;
+            let changed = clients.iter().map(|client| Self::client_changed(&tenant, client));
+            events.publish(changed.collect()).await?;
             // A version that is not the last one any more is told of by whoever wrote the last one.
-            events.clients.told(&tenant, &client).await?;
+            events.clients.told(&tenant, &clients).await?;
             Ok(events.outbox.settle(intents).await?)
         });
     }
 
-    /// The same for an account: to others it is a change of its client.
-    pub(crate) fn tell_account(self: &Arc<Self>, tenant: &TenantId, account: &Account, intents: Intents) {
-        let (events, tenant, account) = (self.clone(), tenant.clone(), account.clone());
+    /// The same for accounts: to others it is a change of their clients.
+    pub(crate) fn tell_accounts(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        accounts: Vec<Account>,
+        intents: Intents,
+    ) {
+        let (events, tenant) = (self.clone(), tenant.clone());
         self.spawn(async move {
-            events.publish(vec![Self::account_changed(&tenant, &account)]).await?;
-            events.accounts.told(&tenant, &account).await?;
+            let changed = accounts.iter().map(|account| Self::account_changed(&tenant, account));
+            events.publish(changed.collect()).await?;
+            events.accounts.told(&tenant, &accounts).await?;
             Ok(events.outbox.settle(intents).await?)
         });
     }
@@ -279,7 +286,7 @@ impl PendingSource for ClientSource {
         let (tenant, id) = client_reference(reference)?;
         for _ in 0..RACES {
             let Some(client) = self.0.clients.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
-            self.0.lists.place(&tenant, &client).await?;
+            self.0.lists.place(&tenant, std::slice::from_ref(&client)).await?;
             // Placed by a version that is still the last one, the lists are right; otherwise a slow writer may just have undone it.
             let last = self.0.clients.latest(&tenant, &id).await?;
             if last.is_some_and(|last| last.version == client.version) {
@@ -295,7 +302,7 @@ impl PendingSource for ClientSource {
         if let Some(client) = self.0.clients.latest(&tenant, &id).await?
             && ids(published).is_superset(&ids(&[Events::client_changed(&tenant, &client)]))
         {
-            self.0.clients.told(&tenant, &client).await?;
+            self.0.clients.told(&tenant, &[client]).await?;
         }
         Ok(())
     }
@@ -321,7 +328,7 @@ impl PendingSource for AccountSource {
         if let Some(account) = self.0.accounts.latest(&tenant, &id).await?
             && ids(published).is_superset(&ids(&[Events::account_changed(&tenant, &account)]))
         {
-            self.0.accounts.told(&tenant, &account).await?;
+            self.0.accounts.told(&tenant, &[account]).await?;
         }
         Ok(())
     }

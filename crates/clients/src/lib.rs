@@ -9,6 +9,7 @@ mod events;
 mod ingest;
 mod ledger;
 mod masters;
+mod opening;
 mod paging;
 mod repo;
 mod rpc;

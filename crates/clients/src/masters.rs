@@ -7,23 +7,21 @@ use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::Owners;
 use crate::repo::RACES;
-use crate::repo::accounts::{self, Accounts};
+use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
-use crate::repo::clients::{self, Clients};
+use crate::repo::clients::Clients;
 use crate::repo::lists::Lists;
+use crate::repo::rows::Written;
 use crate::rpc::IfMatch;
-use api::clients::v1::{Address, ClientStatus, ClientType, PatchAccount, PatchClient};
+use api::clients::v1::{Address, ClientStatus, PatchAccount, PatchClient};
 use bus::outbox::Intents;
-use futures::{StreamExt as _, TryStreamExt as _};
 use riskmesh_core::page::Start;
 use riskmesh_core::{AccountId, ClientId, Clock, Currency, Detail, Error, ErrorCode, TenantId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The most accounts that one client can have.
 const MAX_ACCOUNTS: u64 = 1000;
-/// Accounts opened at a time for data that come without master data.
-const OPENING: usize = 256;
 
 /// Reads and maintains master data.
 #[derive(Clone)]
@@ -78,7 +76,7 @@ impl Masters {
         profile: Profile,
     ) -> Result<Client, Error> {
         let mut before = self.clients.get(tenant, &id).await?;
-        let pointer = self.events.intend_client(tenant, &id).await?;
+        let pointer = self.events.intend_clients(tenant, std::slice::from_ref(&id)).await?;
         for _ in 0..RACES {
             if before.as_ref().is_some_and(|before| !before.deleted) {
                 return Err(exists("clientId", id.as_str()));
@@ -99,19 +97,19 @@ impl Masters {
                 deleted: false,
             };
             let written = match &before {
-                None => self.clients.insert(tenant, &client).await?,
+                None => one(self.clients.insert(tenant, std::slice::from_ref(&client)).await?)?,
                 Some(before) => {
                     self.accounts.close(tenant, &id, false).await?;
                     self.clients.replace(tenant, &client, before.version).await?
                 }
             };
             match written {
-                clients::Written::Applied => {
-                    self.lists.place(tenant, &client).await?;
-                    self.events.tell_client(tenant, &client, pointer);
+                Written::Applied => {
+                    self.lists.place(tenant, std::slice::from_ref(&client)).await?;
+                    self.events.tell_clients(tenant, vec![client.clone()], pointer);
                     return Ok(client);
                 }
-                clients::Written::Lost(now) => before = now.map(|now| *now),
+                Written::Lost(now) => before = now.map(|now| *now),
             }
         }
         Err(contended("create client"))
@@ -152,7 +150,7 @@ impl Masters {
         change: impl Fn(&mut Client) -> Result<(), Error>,
     ) -> Result<Client, Error> {
         let mut before = self.client(tenant, id).await?;
-        let pointer = self.events.intend_client(tenant, id).await?;
+        let pointer = self.events.intend_clients(tenant, std::slice::from_ref(id)).await?;
         for _ in 0..RACES {
             if_match.check(before.version)?;
             let mut client = before.clone();
@@ -165,12 +163,12 @@ impl Masters {
             client.updated_at = self.clock.now();
             client.pending = true;
             match self.clients.replace(tenant, &client, before.version).await? {
-                clients::Written::Applied => {
-                    self.lists.place(tenant, &client).await?;
-                    self.events.tell_client(tenant, &client, pointer);
+                Written::Applied => {
+                    self.lists.place(tenant, std::slice::from_ref(&client)).await?;
+                    self.events.tell_clients(tenant, vec![client.clone()], pointer);
                     return Ok(client);
                 }
-                clients::Written::Lost(now) => {
+                Written::Lost(now) => {
                     before =
                         now.map(|now| *now).filter(|now| !now.deleted).ok_or_else(|| client_not_found(id))?;
                 }
@@ -196,7 +194,7 @@ impl Masters {
                 .message("The client still has accounts")
                 .hint("Delete its accounts first; accounts with transactions cannot be deleted."));
         }
-        let pointer = self.events.intend_client(tenant, id).await?;
+        let pointer = self.events.intend_clients(tenant, std::slice::from_ref(id)).await?;
         for _ in 0..RACES {
             let mut gone = before.clone();
             gone.profile = Profile::empty(before.profile.kind, before.profile.status);
@@ -206,13 +204,13 @@ impl Masters {
             gone.pending = true;
             gone.deleted = true;
             match self.clients.replace(tenant, &gone, before.version).await? {
-                clients::Written::Applied => {
-                    self.lists.place(tenant, &gone).await?;
-                    self.events.tell_client(tenant, &gone, pointer);
+                Written::Applied => {
+                    self.lists.place(tenant, std::slice::from_ref(&gone)).await?;
+                    self.events.tell_clients(tenant, vec![gone], pointer);
                     return Ok(());
                 }
-                clients::Written::Lost(Some(now)) if now.deleted => return Ok(()),
-                clients::Written::Lost(now) => before = *now.ok_or_else(|| client_not_found(id))?,
+                Written::Lost(Some(now)) if now.deleted => return Ok(()),
+                Written::Lost(now) => before = *now.ok_or_else(|| client_not_found(id))?,
             }
         }
         Err(contended("delete client"))
@@ -265,25 +263,25 @@ impl Masters {
             pending: true,
             deleted: false,
         };
-        let pointer = self.events.intend_account(tenant, &account.id).await?;
-        let mut written = self.accounts.insert(tenant, &account).await?;
+        let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(&account.id)).await?;
+        let mut written = one(self.accounts.insert(tenant, std::slice::from_ref(&account)).await?)?;
         for _ in 0..RACES {
             match written {
-                accounts::Written::Applied => {
+                Written::Applied => {
                     if !self.accounts.list(tenant, client, &account.id, true).await? {
                         // The client was deleted in between: take the account back.
                         self.remove_account(tenant, account.clone(), pointer).await?;
                         return Err(client_not_found(client));
                     }
-                    self.events.tell_account(tenant, &account, pointer);
+                    self.events.tell_accounts(tenant, vec![account.clone()], pointer);
                     return Ok(account);
                 }
-                accounts::Written::Lost(Some(there)) if there.deleted => {
+                Written::Lost(Some(there)) if there.deleted => {
                     account.version = there.version + 1;
                     self.buckets.reopen(tenant, &account.id).await?;
                     written = self.accounts.replace(tenant, &account, there.version).await?;
                 }
-                accounts::Written::Lost(_) => return Err(exists("accountId", account.id.as_str())),
+                Written::Lost(_) => return Err(exists("accountId", account.id.as_str())),
             }
         }
         Err(contended("create account"))
@@ -315,7 +313,7 @@ impl Masters {
         if_match: &IfMatch,
     ) -> Result<Account, Error> {
         let mut before = self.account(tenant, client, id).await?;
-        let pointer = self.events.intend_account(tenant, id).await?;
+        let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(id)).await?;
         for _ in 0..RACES {
             if_match.check(before.version)?;
             let mut account = before.clone();
@@ -328,11 +326,11 @@ impl Masters {
             account.updated_at = self.clock.now();
             account.pending = true;
             match self.accounts.replace(tenant, &account, before.version).await? {
-                accounts::Written::Applied => {
-                    self.events.tell_account(tenant, &account, pointer);
+                Written::Applied => {
+                    self.events.tell_accounts(tenant, vec![account.clone()], pointer);
                     return Ok(account);
                 }
-                accounts::Written::Lost(now) => {
+                Written::Lost(now) => {
                     before = now
                         .map(|now| *now)
                         .filter(|now| !now.deleted)
@@ -364,11 +362,11 @@ impl Masters {
                 .message("The account has transactions")
                 .hint("PATCH its status to closed instead; what was booked stays on record."));
         }
-        let pointer = self.events.intend_account(tenant, id).await?;
+        let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(id)).await?;
         self.remove_account(tenant, account, pointer).await
     }
 
-    async fn remove_account(
+    pub(crate) async fn remove_account(
         &self,
         tenant: &TenantId,
         mut before: Account,
@@ -381,14 +379,14 @@ impl Masters {
             gone.pending = true;
             gone.deleted = true;
             match self.accounts.replace(tenant, &gone, before.version).await? {
-                accounts::Written::Applied => {
+                Written::Applied => {
                     self.owners.invalidate(&(tenant.clone(), gone.id.clone()));
                     self.accounts.list(tenant, &gone.client, &gone.id, false).await?;
-                    self.events.tell_account(tenant, &gone, pointer);
+                    self.events.tell_accounts(tenant, vec![gone], pointer);
                     return Ok(());
                 }
-                accounts::Written::Lost(Some(now)) if now.deleted => return Ok(()),
-                accounts::Written::Lost(now) => before = *now.ok_or_else(|| account_not_found(&before.id))?,
+                Written::Lost(Some(now)) if now.deleted => return Ok(()),
+                Written::Lost(now) => before = *now.ok_or_else(|| account_not_found(&before.id))?,
             }
         }
         Err(contended("delete account"))
@@ -437,46 +435,11 @@ impl Masters {
         let living = accounts.into_iter().flatten().filter(|account| !account.deleted);
         Ok(living.map(|account| (account.id, account.client)).collect())
     }
+}
 
-    /// Opens those of these accounts that do not exist, each under a client whose id is the account's without leading zeros.
-    pub(crate) async fn create_missing(
-        &self,
-        tenant: &TenantId,
-        accounts: impl Iterator<Item = (&AccountId, Currency)>,
-    ) -> Result<(), Error> {
-        let mut wanted: BTreeMap<AccountId, Currency> = BTreeMap::new();
-        for (id, currency) in accounts {
-            if !wanted.contains_key(id) && self.owners.get(&(tenant.clone(), id.clone())).is_none() {
-                wanted.insert(id.clone(), currency);
-            }
-        }
-        let ids: Vec<AccountId> = wanted.keys().cloned().collect();
-        let there = self.owners(tenant, &ids).await?;
-        let missing = wanted.into_iter().filter(|(id, _)| !there.contains_key(id));
-        futures::stream::iter(missing.map(|(id, currency)| self.open_missing(tenant, id, currency)))
-            .buffer_unordered(OPENING)
-            .try_collect()
-            .await
-    }
-
-    async fn open_missing(&self, tenant: &TenantId, id: AccountId, currency: Currency) -> Result<(), Error> {
-        let number = id.as_str().trim_start_matches('0');
-        let client = ClientId::new(if number.is_empty() { "0" } else { number })
-            .map_err(|_| Error::internal("derive client id"))?;
-        let profile = Profile {
-            name: format!("Account holder {client}"),
-            ..Profile::empty(ClientType::Individual, ClientStatus::Active)
-        };
-        let is_there = |error: &Error| error.code == ErrorCode::AlreadyExists;
-        match self.create_client(tenant, client.clone(), profile).await {
-            Err(error) if !is_there(&error) => return Err(error),
-            _ => {}
-        }
-        match self.create_account(tenant, &client, id, currency, 0, 0).await {
-            Err(error) if !is_there(&error) => Err(error),
-            _ => Ok(()),
-        }
-    }
+/// The outcome of the one write of a call.
+fn one<T>(mut written: Vec<Written<T>>) -> Result<Written<T>, Error> {
+    written.pop().ok_or_else(|| Error::internal("write one row"))
 }
 
 /// Where a page of clients starts.

@@ -1,6 +1,7 @@
 //! Account rows, and the list of a client's accounts with its exact count.
 
 use super::RACES;
+use super::rows::{self, Came, Written};
 use crate::domain::account::{Account, kind_or_default, status_or_default};
 use crate::error::{Doing as _, Error};
 use crate::tables::{ACCOUNTS, ACCOUNTS_BY_CLIENT};
@@ -8,18 +9,12 @@ use riskmesh_core::{AccountId, ClientId, Currency, TenantId};
 use std::sync::Arc;
 use store::{Cas, Get, Outcome, Row, Scan, Store, Target, Test, Upsert, delete, upsert, upsert_statics};
 
+const WRITING: &str = "write account";
+
 /// Reads and writes accounts.
 #[derive(Clone)]
 pub(crate) struct Accounts {
     store: Arc<dyn Store>,
-}
-
-/// What became of a conditional write.
-pub(crate) enum Written {
-    /// It is in the store.
-    Applied,
-    /// Something else is there; this.
-    Lost(Option<Box<Account>>),
 }
 
 impl Accounts {
@@ -51,11 +46,18 @@ impl Accounts {
         rows.iter().map(|row| read(row.as_ref())).collect()
     }
 
-    /// Inserts an account whose id was never used.
-    pub(crate) async fn insert(&self, tenant: &TenantId, account: &Account) -> Result<Written, Error> {
-        let cas =
-            Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str())).if_absent(()).with(columns(account));
-        self.write(tenant, account, cas).await
+    /// Inserts accounts whose ids were never used.
+    pub(crate) async fn insert(
+        &self,
+        tenant: &TenantId,
+        accounts: &[Account],
+    ) -> Result<Vec<Written<Account>>, Error> {
+        let writes = accounts.iter().map(|account| {
+            let cas = Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str())).if_absent(());
+            cas.with(columns(account))
+        });
+        let came = rows::write(&*self.store, WRITING, writes.collect()).await?;
+        came.into_iter().zip(accounts).map(|(came, account)| written(came, account)).collect()
     }
 
     /// Replaces the row if it still has version `expected`.
@@ -64,37 +66,40 @@ impl Accounts {
         tenant: &TenantId,
         account: &Account,
         expected: i64,
-    ) -> Result<Written, Error> {
+    ) -> Result<Written<Account>, Error> {
         let cas = Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str()))
             .if_equals((), "version", expected)
             .with(columns(account));
-        self.write(tenant, account, cas).await
+        let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
+        written(came.ok_or(Error::Contended { doing: WRITING })?, account)
     }
 
-    /// Marks the last change as told, if it still is the last one.
-    pub(crate) async fn told(&self, tenant: &TenantId, account: &Account) -> Result<bool, Error> {
-        let cas = Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str()))
-            .if_equals((), "version", account.version)
-            .with(upsert(()).set("pending", None::<bool>));
-        for _ in 0..RACES {
-            match self.store.cas(cas.clone()).await.doing("mark account as told")? {
-                Outcome::Applied => return Ok(true),
-                Outcome::Conflict(_) => return Ok(false),
-                Outcome::Unknown => {} // the same write again does no harm
-            }
-        }
-        Err(Error::Contended { doing: "mark account as told" })
+    /// Marks the last changes as told, where they still are the last ones.
+    pub(crate) async fn told(&self, tenant: &TenantId, accounts: &[Account]) -> Result<(), Error> {
+        let writes = accounts.iter().map(|account| {
+            Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str()))
+                .if_equals((), "version", account.version)
+                .with(upsert(()).set("pending", None::<bool>))
+        });
+        rows::write_if_still(&*self.store, "mark accounts as told", writes.collect()).await
     }
 
-    async fn write(&self, tenant: &TenantId, account: &Account, cas: Cas) -> Result<Written, Error> {
-        match self.store.cas(cas).await.doing("write account")? {
-            Outcome::Applied => Ok(Written::Applied),
-            Outcome::Conflict(current) => Ok(Written::Lost(read(current.rows.first())?.map(Box::new))),
-            Outcome::Unknown => match self.latest(tenant, &account.id).await? {
-                Some(now) if now == *account => Ok(Written::Applied),
-                now => Ok(Written::Lost(now.map(Box::new))),
-            },
-        }
+    /// Puts the first accounts of clients on their lists, all in one call; false where something was or is on a list, or it is closed.
+    pub(crate) async fn list_first(
+        &self,
+        tenant: &TenantId,
+        accounts: &[Account],
+    ) -> Result<Vec<bool>, Error> {
+        let writes = accounts.iter().map(|account| {
+            Cas::new(&ACCOUNTS_BY_CLIENT, (tenant.as_str(), account.client.as_str()))
+                .if_static("count", None::<i32>)
+                .if_static("closed", None::<bool>)
+                .if_absent(account.id.as_str())
+                .with(upsert(account.id.as_str()).set("listed", true))
+                .with(upsert_statics().set("count", 1))
+        });
+        let outcomes = self.store.cas_many(writes.collect()).await.doing("write account lists")?;
+        Ok(outcomes.iter().map(Outcome::is_applied).collect())
     }
 
     /// Puts an account on its client's list, once, or takes it off. False where the list is closed to new ones.
@@ -211,6 +216,11 @@ struct Statics {
 
 fn key(tenant: &TenantId, id: &AccountId) -> Get {
     Get::row(&ACCOUNTS, (tenant.as_str(), id.as_str()), ())
+}
+
+fn written(came: Came, account: &Account) -> Result<Written<Account>, Error> {
+    let there = read(came.row())?;
+    Ok(Written::of(came, account, there))
 }
 
 fn columns(account: &Account) -> Upsert {

@@ -1,6 +1,6 @@
 //! Client rows: typed columns, personal data sealed.
 
-use super::RACES;
+use super::rows::{self, Came, Written};
 use crate::domain::client::{Client, Profile};
 use crate::error::{Doing as _, Error};
 use crate::tables::CLIENTS;
@@ -9,21 +9,15 @@ use prost::Message as _;
 use riskmesh_core::cipher::{ColumnCipher, Place};
 use riskmesh_core::{ClientId, TenantId};
 use std::sync::Arc;
-use store::{Cas, Get, Outcome, Row, Store, Upsert, upsert};
+use store::{Cas, Get, Row, Store, Upsert, upsert};
+
+const WRITING: &str = "write client";
 
 /// Reads and writes client rows.
 #[derive(Clone)]
 pub(crate) struct Clients {
     store: Arc<dyn Store>,
     cipher: ColumnCipher,
-}
-
-/// What became of a conditional write.
-pub(crate) enum Written {
-    /// It is in the store.
-    Applied,
-    /// Something else is there; this.
-    Lost(Option<Box<Client>>),
 }
 
 impl Clients {
@@ -55,12 +49,29 @@ impl Clients {
         Ok(clients)
     }
 
-    /// Inserts a client whose id was never used, or replaces its tombstone.
-    pub(crate) async fn insert(&self, tenant: &TenantId, client: &Client) -> Result<Written, Error> {
-        let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
-            .if_absent(())
-            .with(self.columns(tenant, client)?);
-        self.write(tenant, client, cas).await
+    /// Many rows in the order of the ids, tombstones too.
+    pub(crate) async fn find_many(
+        &self,
+        tenant: &TenantId,
+        ids: impl Iterator<Item = &ClientId>,
+    ) -> Result<Vec<Option<Client>>, Error> {
+        let gets = ids.map(|id| key(tenant, id)).collect();
+        let rows = self.store.get_many(gets).await.doing("read clients")?;
+        rows.iter().map(|row| self.read(row.as_ref(), tenant)).collect()
+    }
+
+    /// Inserts clients whose ids were never used.
+    pub(crate) async fn insert(
+        &self,
+        tenant: &TenantId,
+        clients: &[Client],
+    ) -> Result<Vec<Written<Client>>, Error> {
+        let writes = clients.iter().map(|client| {
+            let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str())).if_absent(());
+            Ok::<_, Error>(cas.with(self.columns(tenant, client)?))
+        });
+        let came = rows::write(&*self.store, WRITING, writes.collect::<Result<_, _>>()?).await?;
+        came.into_iter().zip(clients).map(|(came, client)| self.written(tenant, came, client)).collect()
     }
 
     /// Replaces the row if it still has version `expected`.
@@ -69,39 +80,27 @@ impl Clients {
         tenant: &TenantId,
         client: &Client,
         expected: i64,
-    ) -> Result<Written, Error> {
+    ) -> Result<Written<Client>, Error> {
         let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
             .if_equals((), "version", expected)
             .with(self.columns(tenant, client)?);
-        self.write(tenant, client, cas).await
+        let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
+        self.written(tenant, came.ok_or(Error::Contended { doing: WRITING })?, client)
     }
 
-    /// Marks the last change as told, if it still is the last one.
-    pub(crate) async fn told(&self, tenant: &TenantId, client: &Client) -> Result<bool, Error> {
-        let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
-            .if_equals((), "version", client.version)
-            .with(upsert(()).set("pending", None::<bool>));
-        for _ in 0..RACES {
-            match self.store.cas(cas.clone()).await.doing("mark client as told")? {
-                Outcome::Applied => return Ok(true),
-                Outcome::Conflict(_) => return Ok(false),
-                Outcome::Unknown => {} // the same write again does no harm: it says nothing new
-            }
-        }
-        Err(Error::Contended { doing: "mark client as told" })
+    fn written(&self, tenant: &TenantId, came: Came, client: &Client) -> Result<Written<Client>, Error> {
+        let there = self.read(came.row(), tenant)?;
+        Ok(Written::of(came, client, there))
     }
 
-    async fn write(&self, tenant: &TenantId, client: &Client, cas: Cas) -> Result<Written, Error> {
-        match self.store.cas(cas).await.doing("write client")? {
-            Outcome::Applied => Ok(Written::Applied),
-            Outcome::Conflict(current) => {
-                Ok(Written::Lost(self.read(current.rows.first(), tenant)?.map(Box::new)))
-            }
-            Outcome::Unknown => match self.latest(tenant, &client.id).await? {
-                Some(now) if now == *client => Ok(Written::Applied),
-                now => Ok(Written::Lost(now.map(Box::new))),
-            },
-        }
+    /// Marks the last changes as told, where they still are the last ones.
+    pub(crate) async fn told(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), Error> {
+        let writes = clients.iter().map(|client| {
+            Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
+                .if_equals((), "version", client.version)
+                .with(upsert(()).set("pending", None::<bool>))
+        });
+        rows::write_if_still(&*self.store, "mark clients as told", writes.collect()).await
     }
 
     fn columns(&self, tenant: &TenantId, client: &Client) -> Result<Upsert, Error> {

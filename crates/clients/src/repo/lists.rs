@@ -35,17 +35,18 @@ impl Lists {
         Ok(self.0.reserve(&list(tenant, None)).await.doing("reserve place in client list")?.0)
     }
 
-    /// Puts a client on the lists it belongs on, and takes it off the others. Doing it again changes nothing.
-    pub(crate) async fn place(&self, tenant: &TenantId, client: &Client) -> Result<(), Error> {
-        let ordinal = Ordinal(client.ordinal);
-        let places = LISTS.map(|status| async move {
-            let belongs = !client.deleted && status.is_none_or(|status| status == client.profile.status);
-            let list = list(tenant, status);
-            if belongs {
-                self.0.insert(&list, ordinal, client.id.as_str()).await
-            } else {
-                self.0.remove(&list, ordinal).await
-            }
+    /// Puts clients on the lists they belong on, and takes them off the others. Doing it again changes nothing.
+    pub(crate) async fn place(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), Error> {
+        let places = LISTS.map(|status| {
+            let changes: Vec<_> = clients
+                .iter()
+                .map(|client| {
+                    let belongs =
+                        !client.deleted && status.is_none_or(|status| status == client.profile.status);
+                    (Ordinal(client.ordinal), belongs.then(|| client.id.as_str().into()))
+                })
+                .collect();
+            async move { self.0.change(&list(tenant, status), changes).await }
         });
         futures::future::try_join_all(places).await.doing("write client lists")?;
         Ok(())

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod buckets;
 pub(crate) mod clients;
 pub(crate) mod lists;
+pub(crate) mod rows;
 pub(crate) mod transactions;
 
 /// How often a conditional write that lost a race is tried again before the caller is told.

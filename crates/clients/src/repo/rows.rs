@@ -1,0 +1,78 @@
+//! Rows that are written whole, each under a condition on itself, one or many in a call.
+
+use super::RACES;
+use crate::error::{Doing as _, Error};
+use store::{Cas, Get, Outcome, Row, Store};
+
+/// What became of a conditional write.
+pub(crate) enum Written<T> {
+    /// It is in the store.
+    Applied,
+    /// Something else is there; this.
+    Lost(Option<Box<T>>),
+}
+
+impl<T: PartialEq> Written<T> {
+    /// From what was to be written and what is there. Where it is unknown who wrote, the same content is as good as one's own.
+    pub(crate) fn of(came: Came, after: &T, there: Option<T>) -> Self {
+        match came {
+            Came::Applied => Self::Applied,
+            Came::Unknown(_) if there.as_ref() == Some(after) => Self::Applied,
+            Came::Conflict(_) | Came::Unknown(_) => Self::Lost(there.map(Box::new)),
+        }
+    }
+}
+
+/// What a conditional write came to, with the row that is there instead.
+pub(crate) enum Came {
+    Applied,
+    Conflict(Option<Row>),
+    /// Nobody knows whether it was applied; the row is as of after it.
+    Unknown(Option<Row>),
+}
+
+impl Came {
+    /// The row that is there.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Applied => None,
+            Self::Conflict(row) | Self::Unknown(row) => row.as_ref(),
+        }
+    }
+}
+
+/// Writes rows of tables without a clustering key, each under its condition.
+pub(crate) async fn write(
+    store: &dyn Store,
+    doing: &'static str,
+    writes: Vec<Cas>,
+) -> Result<Vec<Came>, Error> {
+    let keys: Vec<Get> = writes.iter().map(|cas| Get::row(cas.table, &cas.partition, ()).latest()).collect();
+    let outcomes = store.cas_many(writes).await.doing(doing)?;
+    let mut all = Vec::with_capacity(outcomes.len());
+    for (outcome, key) in outcomes.into_iter().zip(keys) {
+        all.push(match outcome {
+            Outcome::Applied => Came::Applied,
+            Outcome::Conflict(current) => Came::Conflict(current.rows.into_iter().next()),
+            Outcome::Unknown => Came::Unknown(store.get(key).await.doing(doing)?),
+        });
+    }
+    Ok(all)
+}
+
+/// Makes conditional writes that do no harm when they are repeated, and that nobody misses when their condition does not hold.
+pub(crate) async fn write_if_still(
+    store: &dyn Store,
+    doing: &'static str,
+    mut writes: Vec<Cas>,
+) -> Result<(), Error> {
+    for _ in 0..RACES {
+        let outcomes = store.cas_many(writes.clone()).await.doing(doing)?;
+        let mut outcomes = outcomes.into_iter();
+        writes.retain(|_| matches!(outcomes.next(), Some(Outcome::Unknown)));
+        if writes.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Error::Contended { doing })
+}

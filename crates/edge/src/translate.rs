@@ -107,7 +107,7 @@ fn invalid(error: &transcode::Error, body_field: Option<&str>) -> Error {
         })
         .collect();
     if details.is_empty() {
-        details.push(whole(error, place.as_deref()));
+        details.push(whole(error));
     }
     let mut answer = Error::new(ErrorCode::InvalidInput).message(sentence(&error.message));
     answer.details = details;
@@ -115,19 +115,13 @@ fn invalid(error: &transcode::Error, body_field: Option<&str>) -> Error {
 }
 
 /// What is wrong with all of a part of the request, where no field of it is at fault.
-fn whole(error: &transcode::Error, place: Option<&str>) -> Detail {
-    let Some(place) = place else {
-        let part = match error.kind {
-            Kind::Path => "path",
-            Kind::Query => "query",
-            _ => "body",
-        };
-        return Detail::new(part, error.message.clone());
+fn whole(error: &transcode::Error) -> Detail {
+    let part = match error.kind {
+        Kind::Path => "path",
+        Kind::Query => "query",
+        _ => "body",
     };
-    // The transcoder's message begins with the place.
-    let issue =
-        error.message.strip_prefix(place).map_or(&*error.message, |rest| rest.trim_start_matches([':', ' ']));
-    Detail::expected("body", format!("{issue} ({place})"), "JSON")
+    Detail::new(part, error.message.clone())
 }
 
 /// A body that did not arrive whole: the edge's own guard says why, anything else is the caller's connection.

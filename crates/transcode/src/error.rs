@@ -187,10 +187,8 @@ impl From<ParseError> for Box<Error> {
         let mut error = Error::boxed(Kind::Body, parse.to_string());
         let (line, column, offset) = (parse.line, parse.column, parse.offset);
         error.location = Some(Location { line, column, offset });
-        if parse.kind == ParseErrorKind::Syntax {
-            return error;
-        }
-        error.with_violation(parse.path, parse.message, parse.expected)
+        let json = (parse.kind == ParseErrorKind::Syntax).then(|| "JSON".to_owned());
+        error.with_violation(parse.path, parse.message, parse.expected.or(json))
     }
 }
 

@@ -6,6 +6,7 @@
 //! No message object exists in between. The mapping is proto3 JSON (<https://protobuf.dev/programming-guides/json>).
 
 mod build;
+mod decimal;
 mod fail;
 mod json;
 mod known;

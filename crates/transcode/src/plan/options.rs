@@ -8,8 +8,8 @@ pub struct Extensions {
     pub enum_spelling: Option<String>,
     /// A bool extension of `google.protobuf.FieldOptions`: 64-bit integers of the field print as JSON numbers.
     pub number: Option<String>,
-    /// A bool extension of `google.protobuf.FieldOptions`: the string field also takes a JSON number without an
-    /// exponent; its digits, as written, are the string.
+    /// A bool extension of `google.protobuf.FieldOptions`: the string field also takes a JSON number. Its
+    /// digits are the string, as written but for an exponent, which moves the point.
     pub decimal: Option<String>,
 }
 

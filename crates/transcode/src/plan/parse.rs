@@ -5,6 +5,7 @@ mod known;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::decimal;
 use super::fail::{Fail, ParseErrorKind, shown};
 use super::json::Json;
 use super::known::Known;
@@ -378,11 +379,9 @@ impl<'a> Parser<'a> {
                 put_string(self.plans, field.kind, name, self.out)
             }
             (Kind::String, Some(b'-' | b'0'..=b'9')) if field.decimal => {
-                let number = self.json.number()?;
-                if memchr::memchr2(b'e', b'E', number).is_some() {
-                    Err(TextError::new("a number with an exponent", "a decimal number without an exponent"))
-                } else {
-                    put_string(self.plans, field.kind, number, self.out)
+                match decimal::plain(self.json.number()?) {
+                    Some(number) => put_string(self.plans, field.kind, &number, self.out),
+                    None => Err(TextError::new("out of range", "a decimal number of at most 40 characters")),
                 }
             }
             (_, Some(b'"')) => {

@@ -294,11 +294,12 @@ fn marked_decimals_take_the_digits_of_exact_numbers() {
         (r#"{"amount":100}"#, r#"{"amount":"100"}"#),
         (r#"{"amount":-1.50}"#, r#"{"amount":"-1.50"}"#),
         (r#"{"amounts":[0.1,"2"]}"#, r#"{"amounts":["0.1","2"]}"#),
+        (r#"{"amounts":[1e2,1.5E-1]}"#, r#"{"amounts":["100","0.15"]}"#),
     ] {
         let wire = parse_with(&MARKED, "Marked", json.as_bytes(), &ParseOptions::default()).unwrap();
         assert_eq!(print_with(&MARKED, "Marked", &wire, &PrintOptions::default()).unwrap(), printed);
     }
-    for json in [r#"{"amount":1e2}"#, r#"{"plain":1}"#, r#"{"amount":true}"#] {
+    for json in [r#"{"amount":1e99}"#, r#"{"plain":1}"#, r#"{"amount":true}"#] {
         assert!(parse_with(&MARKED, "Marked", json.as_bytes(), &ParseOptions::default()).is_err(), "{json}");
     }
 }

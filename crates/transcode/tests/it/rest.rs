@@ -478,11 +478,18 @@ async fn a_message_in_many_pieces_is_put_together() {
 async fn body_errors_carry_field_place_and_expectation() {
     let upstream = service(Log::default(), |_| ok("Book", &json!({})));
     let transcoder = builder().error_renderer(Shown).build(upstream).unwrap();
-    let bad = request("POST", "/v1/shelves/s/books", "{\n\"tags\":[\"a\",1]}");
-    let response = collect(transcoder.oneshot(bad).await.unwrap()).await;
-    let error: Value = serde_json::from_slice(response.body()).unwrap();
-    assert_eq!(error["violations"], json!([["tags[1]", "expected a string, found a number", "a string"]]));
-    assert_eq!((response.status(), error["line"].as_u64()), (StatusCode::BAD_REQUEST, Some(2)));
+    for (body, violation) in [
+        ("{\n\"tags\":[\"a\",1]}", json!(["tags[1]", "expected a string, found a number", "a string"])),
+        ("{\n\"tags\":[\"a\",", json!(["tags[1]", "unexpected end of input", "JSON"])),
+        ("{\n\"title\":\"\\ud800\"}", json!(["title", "lone surrogate in a string", "JSON"])),
+        ("{\ntags", json!(["", "expected a key in double quotes", "JSON"])),
+    ] {
+        let bad = request("POST", "/v1/shelves/s/books", body);
+        let response = collect(transcoder.clone().oneshot(bad).await.unwrap()).await;
+        let error: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(error["violations"], json!([violation]), "{body}");
+        assert_eq!((response.status(), error["line"].as_u64()), (StatusCode::BAD_REQUEST, Some(2)));
+    }
 }
 
 #[tokio::test]

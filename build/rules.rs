@@ -212,26 +212,31 @@ fn scalar(
                     "            if {zero}!{test} {{\n                {};\n            }}",
                     add(words, pattern)
                 )?;
-            } else if said.required {
-                writeln!(
-                    body,
-                    "            if value.trim().is_empty() {{\n                {};\n            }}",
-                    add("is required", "")
-                )?;
             }
+            let mut checks = String::new();
             if get("min_len").is_some() || get("max_len").is_some() {
                 let (min, max) = (get("min_len").unwrap_or(0), get("max_len").unwrap_or(u64::MAX));
-                writeln!(body, "            check::length(value, {min}, {max}, &{path}({at}), report);")?;
+                writeln!(checks, "            check::length(value, {min}, {max}, &{path}({at}), report);")?;
             }
             if said.decimal {
-                writeln!(body, "            check::decimal(value, &{path}({at}), report);")?;
+                writeln!(checks, "            check::decimal(value, &{path}({at}), report);")?;
             }
             match said.format {
                 0 => {}
-                1 => writeln!(body, "            check::date(value, &{path}({at}), report);")?,
-                2 => writeln!(body, "            check::country(value, &{path}({at}), report);")?,
-                3 => writeln!(body, "            check::currency(value, &{path}({at}), report);")?,
+                1 => writeln!(checks, "            check::date(value, &{path}({at}), report);")?,
+                2 => writeln!(checks, "            check::country(value, &{path}({at}), report);")?,
+                3 => writeln!(checks, "            check::currency(value, &{path}({at}), report);")?,
                 other => return Err(format!("format {other} is not known to build/rules.rs").into()),
+            }
+            if said.required && pattern.is_none() {
+                // One violation for what is missing: how it should look is for those who send something.
+                writeln!(
+                    body,
+                    "            if value.trim().is_empty() {{\n                {};\n            }} else {{\n{checks}            }}",
+                    add("is required", "")
+                )?;
+            } else {
+                body.push_str(&checks);
             }
         }
         Kind::Enum(kind) => {

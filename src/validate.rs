@@ -144,13 +144,15 @@ mod check {
         }
     }
 
-    /// Greater than zero, digits with an optional fraction; the currency's places are for the handler, which knows it.
+    /// Greater than zero, digits with an optional fraction; the currency's places are for the handler, which
+    /// knows it. Absence is fine, as it is for the formats below: `required` says where it is not.
     pub(super) fn decimal(value: &str, path: &Path<'_>, report: &mut Report) {
         let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
         if value.is_empty() {
-            report.add(path, "is required", "^[0-9]+(\\.[0-9]+)?$");
-        } else if value.len() > 40 || !digits(whole) || !digits(fraction) {
+            return;
+        }
+        if value.len() > 40 || !digits(whole) || !digits(fraction) {
             report.add(path, "must be a decimal number such as 100.00", "^[0-9]+(\\.[0-9]+)?$");
         } else if value.bytes().all(|c| matches!(c, b'0' | b'.')) {
             report.add(path, "must be greater than zero", "> 0");
@@ -171,7 +173,7 @@ mod check {
     }
 
     pub(super) fn currency(value: &str, path: &Path<'_>, report: &mut Report) {
-        if Currency::new(value).is_none() {
+        if !value.is_empty() && Currency::new(value).is_none() {
             report.add(path, "must be an ISO 4217 currency code", "^[A-Z]{3}$");
         }
     }
@@ -274,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_one_violation_a_field() {
+        assert_eq!(
+            issues(&Transaction {
+                transaction_id: "t-1".into(),
+                account_id: "1234567890".into(),
+                ..Transaction::default()
+            }),
+            [
+                "direction: is required",
+                "amount: is required",
+                "currency: is required",
+                "bookedAt: is required",
+            ]
+        );
+    }
+
+    #[test]
     fn long_and_foreign_texts_are_counted_in_characters() {
         let named = |name: String| CreateClientRequest { client: Some(Client { name, ..client() }) };
         assert!(validate(&named("é".repeat(200))).is_ok());
@@ -289,7 +308,7 @@ mod tests {
             ("-1", false),
             ("1e3", false),
             ("0", false),
-            ("", false),
+            ("", true),
         ] {
             let mut report = Report(Vec::new());
             check::decimal(value, &Path::Root, &mut report);

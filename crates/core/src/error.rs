@@ -1,8 +1,9 @@
 //! The one table of error codes, and the error that services answer with.
 //!
 //! Inside, each crate has typed errors of its own ([`ServiceError`] gives each its code). Outside there is one shape: on gRPC a
-//! `google.rpc.Status` with `ErrorInfo`, `BadRequest` and `RetryInfo`; on REST what the edge makes of exactly that. Causes stay in
-//! the log: an [`Error`] keeps its source, and never prints it to a caller.
+//! `google.rpc.Status` with `ErrorInfo`, `BadRequest` and `RetryInfo` (the edge adds `RequestInfo`); on REST
+//! what the edge makes of exactly that. Causes stay in the log: an [`Error`] keeps its source, and never
+//! prints it to a caller.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -81,6 +82,7 @@ codes! {
     Gone "GONE" NotFound 410 false "It is gone for good" "Remove your reference to it.";
     PreconditionFailed "PRECONDITION_FAILED" FailedPrecondition 412 false "A precondition does not hold" "Read the resource again; its state or version is another one.";
     PayloadTooLarge "PAYLOAD_TOO_LARGE" OutOfRange 413 false "The request body is too large" "Send less at a time.";
+    UriTooLong "URI_TOO_LONG" OutOfRange 414 false "The request's path and query are too long" "Send a shorter path and query.";
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" InvalidArgument 415 false "The body's media type is not understood" "Send application/json.";
     RateLimited "RATE_LIMITED" ResourceExhausted 429 true "Too many requests" "Wait as long as Retry-After says.";
     HeadersTooLarge "HEADERS_TOO_LARGE" OutOfRange 431 false "The request's headers are too large" "Send fewer or smaller headers.";
@@ -154,6 +156,14 @@ impl Detail {
         }
         format!("{} {}", humanise(&self.field), self.issue)
     }
+
+    /// What to send, where a range (`1..1000`) is expected.
+    fn range_hint(&self) -> Option<String> {
+        // A pattern may hold two dots as well.
+        let (low, high) = self.expected.split_once("..").filter(|_| !self.expected.starts_with('^'))?;
+        let name = self.field.rsplit('.').next().unwrap_or(&self.field);
+        Some(format!("Send {name} from {low} to {high}."))
+    }
 }
 
 fn capitalise(text: &str) -> String {
@@ -215,7 +225,7 @@ impl Error {
         Self::invalid_fields(vec![detail])
     }
 
-    /// `INVALID_INPUT` for several fields; the message speaks of the first.
+    /// `INVALID_INPUT` for several fields; the message speaks of the first, and the hint of its range.
     pub fn invalid_fields(details: Vec<Detail>) -> Self {
         let mut error = Self::new(ErrorCode::InvalidInput);
         if let Some(first) = details.first() {
@@ -224,6 +234,9 @@ impl Error {
                 0 => first.sentence().into(),
                 _ => format!("{} (and {others} more)", first.sentence()).into(),
             };
+            if let Some(hint) = first.range_hint() {
+                error.hint = hint.into();
+            }
         }
         error.details = details;
         error
@@ -389,6 +402,16 @@ mod tests {
         assert_eq!(error.message, "Account ID must be 10 digits");
         let nested = Error::invalid(Detail::new("transactions[3].bookedAt", "is missing"));
         assert_eq!(nested.message, "Booked at is missing");
+    }
+
+    #[test]
+    fn a_range_is_in_the_hint_and_a_pattern_is_not() {
+        let hint = |field, expected| Error::invalid(Detail::expected(field, "is wrong", expected)).hint;
+        assert_eq!(hint("limit", "1..1000"), "Send limit from 1 to 1000.");
+        assert_eq!(hint("client.ownershipLayers", "0..20"), "Send ownershipLayers from 0 to 20.");
+        for expected in ["^[a..z]$", "> 0", ""] {
+            assert_eq!(hint("limit", expected), ErrorCode::InvalidInput.hint());
+        }
     }
 
     #[test]

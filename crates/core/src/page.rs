@@ -37,7 +37,7 @@ impl PageRequest {
         };
         let start = match (offset, cursor) {
             (Some(_), cursor) if !cursor.is_empty() => {
-                return Err(Error::invalid(Detail::new("cursor", "give either offset or cursor, not both")));
+                return Err(Error::invalid(Detail::new("cursor", "cannot be given together with offset")));
             }
             (Some(offset), _) => {
                 Start::Offset(u64::try_from(offset).map_err(|_| {
@@ -60,13 +60,15 @@ mod tests {
         assert_eq!(PageRequest::read(None, None, "").unwrap().limit, 50);
         assert_eq!(PageRequest::read(Some(1000), None, "").unwrap().limit, 1000);
         for bad in [0, -1, 1001, i32::MIN, i32::MAX] {
-            assert!(PageRequest::read(Some(bad), None, "").is_err(), "{bad}");
+            let error = PageRequest::read(Some(bad), None, "").unwrap_err();
+            assert_eq!(error.hint, "Send limit from 1 to 1000.", "{bad}");
         }
     }
 
     #[test]
     fn offset_and_cursor_exclude_each_other() {
-        assert!(PageRequest::read(None, Some(0), "x").is_err());
+        let both = PageRequest::read(None, Some(0), "x").unwrap_err();
+        assert_eq!(both.message, "Cursor cannot be given together with offset");
         assert!(PageRequest::read(None, Some(-1), "").is_err());
         assert_eq!(PageRequest::read(None, Some(7), "").unwrap().start, Start::Offset(7));
         assert_eq!(PageRequest::read(None, None, "x").unwrap().start, Start::Cursor("x".into()));

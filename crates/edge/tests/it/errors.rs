@@ -82,6 +82,64 @@ async fn broken_json_is_told_where_it_breaks() {
 }
 
 #[tokio::test]
+async fn json_that_breaks_inside_a_field_names_the_field() {
+    let world = World::new();
+    for (body, field, issue) in [
+        (r#"{"clientId":"1","name":"#, "name", "unexpected end of input (line 1, column 24)"),
+        (r#"{"clientId":"1","name":"\ud800"}"#, "name", "lone surrogate in a string (line 1, column 25)"),
+        ("{", "body", "expected a key in double quotes (line 1, column 2)"),
+    ] {
+        let error = world.json(Method::POST, "/v1/clients", body).await.fails(400, "INVALID_INPUT");
+        let detail = serde_json::json!([{"field": field, "issue": issue, "expected": "JSON"}]);
+        assert_eq!(error["details"], detail, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_once() {
+    let body = r#"{"transactions":[{"transactionId":"t-1","accountId":"1234567890","direction":"debit","amount":null,
+        "currency":"EUR","bookedAt":"2026-01-02T10:00:00Z"}]}"#;
+    let error = World::new()
+        .json(Method::POST, "/v1/transactions:batchCreate", body)
+        .await
+        .fails(400, "INVALID_INPUT");
+    assert_eq!(error["message"], "Amount is required");
+    assert_eq!(error["details"].as_array().unwrap().len(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_limit_out_of_bounds_has_the_bounds_in_its_hint() {
+    let error = World::new().get("/v1/clients?limit=1001").await.fails(400, "INVALID_INPUT");
+    assert_eq!(
+        (&error["message"], &error["hint"]),
+        (&"Limit must be 1 to 1000".into(), &"Send limit from 1 to 1000.".into())
+    );
+}
+
+#[tokio::test]
+async fn an_amount_is_any_exact_number() {
+    let world = World::new();
+    let body = |amount: &str| {
+        format!(
+            r#"{{"transactions":[{{"transactionId":"t-1","accountId":"1234567890","direction":"debit","amount":{amount},
+            "currency":"EUR","bookedAt":"2026-01-02T10:00:00Z"}}]}}"#
+        )
+    };
+    for amount in ["\"100.00\"", "100", "1e2", "1.5E+1"] {
+        let answer = world.json(Method::POST, "/v1/transactions:batchCreate", &body(amount)).await;
+        assert_eq!(answer.status, 200, "{amount}: {answer:?}");
+    }
+    for amount in ["1e99", "\"1e2\"", "-1e2", "0e5"] {
+        let answer = world.json(Method::POST, "/v1/transactions:batchCreate", &body(amount)).await;
+        assert_eq!(
+            answer.fails(400, "INVALID_INPUT")["details"][0]["field"],
+            "transactions[0].amount",
+            "{amount}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn wrong_types_unknown_fields_and_duplicates_name_their_field() {
     let world = World::new();
     for (body, field) in [

@@ -1,7 +1,8 @@
 //! An account of a client.
 
+use super::unchangeable;
 use api::clients::v1::{AccountStatus, AccountType, PatchAccount};
-use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Timestamp};
+use riskmesh_core::{AccountId, ClientId, Currency, Error, Timestamp};
 
 /// An account as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub(crate) struct Account {
     /// A tombstone.
     pub(crate) deleted: bool,
 }
+
+/// Every field that a patch may name, as in the proto.
+const PATCHABLE: &[&str] = &["type", "status"];
 
 /// The type where the caller names none.
 pub(crate) fn kind_or_default(value: i32) -> AccountType {
@@ -44,12 +48,8 @@ impl Account {
             None => (patch.r#type != 0, patch.status != 0),
             Some([star]) if star == "*" => (true, true),
             Some(paths) => {
-                if paths.iter().any(|path| !matches!(path.as_str(), "type" | "status" | "account_id")) {
-                    return Err(Error::invalid(Detail::expected(
-                        "updateMask",
-                        "names a field that cannot be changed",
-                        "type, status",
-                    )));
+                if let Some(fixed) = paths.iter().find(|path| !PATCHABLE.contains(&path.as_str())) {
+                    return Err(unchangeable(fixed, PATCHABLE));
                 }
                 let named = |name: &str| paths.iter().any(|path| path == name);
                 (named("type"), named("status"))
@@ -62,5 +62,34 @@ impl Account {
             self.status = status_or_default(patch.status);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_cannot_name_what_is_fixed() {
+        let mut account = Account {
+            id: AccountId::new("1234567890").unwrap(),
+            client: ClientId::new("1").unwrap(),
+            currency: Currency::EUR,
+            kind: AccountType::Current,
+            status: AccountStatus::Active,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            version: 1,
+            pending: false,
+            deleted: false,
+        };
+        let patch = PatchAccount { r#type: AccountType::Savings.into(), ..PatchAccount::default() };
+        for (path, named) in [("account_id", "accountId"), ("currency", "currency")] {
+            let error = account.patch(&patch, Some(&["type".into(), path.into()])).unwrap_err();
+            assert_eq!(error.message, format!("Update mask names {named}, which cannot be changed"));
+        }
+        assert_eq!(account.kind, AccountType::Current);
+        account.patch(&patch, Some(&["type".into()])).unwrap();
+        assert_eq!(account.kind, AccountType::Savings);
     }
 }

@@ -1,5 +1,6 @@
 //! A client of a tenant, and how a patch changes it.
 
+use super::unchangeable;
 use api::clients::v1::{Address, ClientStatus, ClientType, PatchClient};
 use riskmesh_core::{ClientId, Detail, Error, Timestamp};
 
@@ -114,14 +115,7 @@ impl Profile {
                 "ownership_layers" => self.ownership_layers = patch.ownership_layers,
                 "onboarded_on" => self.onboarded_on.clone_from(&patch.onboarded_on),
                 "reviewed_on" => self.reviewed_on.clone_from(&patch.reviewed_on),
-                "client_id" => {} // the path's id, which body and path agree on
-                _ => {
-                    return Err(Error::invalid(Detail::expected(
-                        "updateMask",
-                        "names a field that cannot be changed",
-                        PATCHABLE.join(", "),
-                    )));
-                }
+                fixed => return Err(unchangeable(fixed, PATCHABLE)),
             }
         }
         Ok(())
@@ -168,7 +162,11 @@ mod tests {
     #[test]
     fn a_mask_cannot_name_what_is_fixed_nor_empty_the_name() {
         let patch = PatchClient::default();
-        assert!(profile().patch(&patch, Some(&["create_time".into()])).is_err());
+        for (path, named) in [("create_time", "createTime"), ("client_id", "clientId"), ("bogus", "bogus")] {
+            let error = profile().patch(&patch, Some(&[path.into()])).unwrap_err();
+            assert_eq!(error.message, format!("Update mask names {named}, which cannot be changed"));
+            assert!(error.details[0].expected.contains("residenceCountry"));
+        }
         assert!(profile().patch(&patch, Some(&["name".into()])).is_err());
         assert!(profile().patch(&patch, Some(&["*".into()])).is_err(), "a full replacement needs a name");
     }

@@ -9,6 +9,10 @@ use http::Method;
 use riskmesh_core::{Error, ErrorCode};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 async fn channel() -> Channel {
     Channel::from_shared(format!("http://{}", shared().edge)).unwrap().connect().await.unwrap()
@@ -77,5 +81,44 @@ async fn methods_between_services_are_closed_to_people() {
         let denied =
             client.scan_transactions(with_token(scan, &shared().token(role, "sandbox"))).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied, "{role}");
+    }
+}
+
+/// What reflection answers to each of these questions.
+async fn reflected(questions: Vec<MessageRequest>) -> Vec<MessageResponse> {
+    let asked = questions
+        .into_iter()
+        .map(|question| ServerReflectionRequest { host: String::new(), message_request: Some(question) });
+    let asked = futures::stream::iter(asked.collect::<Vec<_>>());
+    let mut client = ServerReflectionClient::new(channel().await);
+    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+    let mut seen = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        seen.extend(answer.message_response);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn reflection_knows_all_that_is_served_and_the_details_of_errors() {
+    let listed = reflected(vec![MessageRequest::ListServices(String::new())]).await;
+    let [MessageResponse::ListServicesResponse(listed)] = &*listed else { panic!("{listed:?}") };
+    let listed: Vec<&str> = listed.service.iter().map(|service| &*service.name).collect();
+    let served = [
+        "riskmesh.clients.v1.ClientsService",
+        "riskmesh.analytics.v2.AnalyticsService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ];
+    for service in served {
+        assert_eq!(listed.iter().filter(|name| **name == service).count(), 1, "{service} in {listed:?}");
+    }
+    let details =
+        ["google.rpc.Status", "google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.RequestInfo"];
+    let symbols =
+        served.iter().chain(&details).map(|name| MessageRequest::FileContainingSymbol((*name).into()));
+    for answer in reflected(symbols.collect()).await {
+        assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
     }
 }

@@ -14,7 +14,9 @@ pub struct Config {
     pub plaintext_behind_proxy: bool,
     /// The most connections at once; more wait in the kernel's queue.
     pub max_connections: usize,
-    /// The most bytes of a request's head: names and values of its headers, and its path.
+    /// The most bytes of a request's path with its query.
+    pub uri_bytes: usize,
+    /// The most bytes of a request's headers, names and values.
     pub header_bytes: usize,
     /// The most headers of a request.
     pub header_count: usize,
@@ -65,6 +67,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             plaintext_behind_proxy: false,
             max_connections: 10_000,
+            uri_bytes: 16 << 10,
             header_bytes: 32 << 10,
             header_count: 100,
             header_timeout: Duration::from_secs(10),
@@ -114,8 +117,10 @@ impl Config {
                            where a proxy in front ends TLS";
             return invalid("listen", &self.listen, allowed);
         }
-        let counts: [(&'static str, usize, usize, usize, &'static str); 5] = [
+        let counts: [(&'static str, usize, usize, usize, &'static str); 6] = [
             ("max-connections", self.max_connections, 1, 1 << 20, "it must be 1 to 1048576"),
+            // The http crate has no URI of more than 65,534 bytes: hyper answers for longer ones, without a body.
+            ("uri-bytes", self.uri_bytes, 1 << 10, 65_000, "it must be 1024 to 65000"),
             ("header-bytes", self.header_bytes, 4 << 10, 1 << 20, "it must be 4096 to 1048576"),
             ("header-count", self.header_count, 16, 1000, "it must be 16 to 1000"),
             ("body-bytes", self.body_bytes, 1 << 10, 64 << 20, "it must be 1024 to 67108864"),
@@ -239,6 +244,7 @@ mod tests {
             config.check().unwrap_err().key
         };
         assert_eq!(with(|c| c.max_connections = 0), "max-connections");
+        assert_eq!(with(|c| c.uri_bytes = 1 << 16), "uri-bytes");
         assert_eq!(with(|c| c.body_timeout = Duration::ZERO), "body-timeout");
         assert_eq!(with(|c| c.http2.max_concurrent_streams = 0), "http2.max-concurrent-streams");
         assert_eq!(with(|c| c.rate_limit_per_minute = u32::MAX), "rate-limit-per-minute");

@@ -5,6 +5,7 @@ use crate::edge::Core;
 use crate::fault::{self, Asked, Failure};
 use crate::headers;
 use crate::limiter::Decision;
+use crate::request_info;
 use crate::routes::Route;
 use authn::Claims;
 use bytes::Bytes;
@@ -46,8 +47,10 @@ pub(crate) struct Exchange {
     pub(crate) prefix: &'static str,
     /// Which method is called, once that is known.
     pub(crate) route: Option<Arc<Route>>,
-    /// The name of what is no method: a page.
+    /// What is counted where no method of the contract is called: a page, or a kind of request.
     pub(crate) page: Option<&'static str>,
+    /// What that is called in logs, where there is more to say.
+    pub(crate) place: Option<String>,
     /// The values that the path binds.
     pub(crate) bindings: Vec<String>,
     /// Who calls, once that is known.
@@ -73,6 +76,7 @@ impl Exchange {
             prefix: "",
             route: None,
             page: None,
+            place: None,
             bindings: Vec::new(),
             caller: None,
             quota: None,
@@ -92,13 +96,14 @@ impl Exchange {
 
     /// What was asked for, in logs and spans: the path in JSON names, the gRPC path, a page.
     pub(crate) fn name(&self) -> &str {
-        self.route.as_ref().map_or(self.page.unwrap_or(UNMATCHED), |route| &route.name)
+        let route = self.route.as_ref().map(|route| &*route.name);
+        route.or(self.place.as_deref()).or(self.page).unwrap_or(UNMATCHED)
     }
 
     /// The answer to a failure.
     pub(crate) fn fail(&self, failure: &Failure) -> Response<Body> {
         if self.grpc {
-            return fault::grpc(failure, self.request_id.as_str());
+            return fault::grpc(failure);
         }
         let asked = Asked { at: self.core.clock.now(), trace_id: self.trace.trace_id, headers: &self.asked };
         fault::rest(failure, &asked).map(|body| Body::new(http_body_util::Full::new(body)))
@@ -115,7 +120,9 @@ impl Exchange {
         if let Some(quota) = &self.quota {
             headers::quota(quota, headers);
         }
-        if !self.grpc {
+        if self.grpc {
+            request_info::add(headers, self.request_id.as_str());
+        } else {
             headers::security(headers);
         }
         self.core.cors.decorate(self.asked.get(header::ORIGIN), headers);
@@ -231,11 +238,11 @@ impl http_body::Body for Recorded {
         let this = &mut *self;
         // The head has gone: all that is left to do about a panic is to end the stream as failed.
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
-        let polled = polled.unwrap_or_else(|_| {
+        let mut polled = polled.unwrap_or_else(|_| {
             let error = Error::internal("the answer's stream panicked");
             Poll::Ready(Some(Err(Status::from(error))))
         });
-        match &polled {
+        match &mut polled {
             Poll::Pending => {}
             Poll::Ready(None) => {
                 let status = this.outcome.status();
@@ -243,7 +250,12 @@ impl http_body::Body for Recorded {
             }
             Poll::Ready(Some(Err(_))) => this.end(StatusCode::INTERNAL_SERVER_ERROR),
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+                if let Some(trailers) = frame.trailers_mut()
+                    && let Some(status) = Status::from_header_map(trailers)
+                {
+                    if let Some(exchange) = this.exchange.as_ref().filter(|exchange| exchange.grpc) {
+                        request_info::add(trailers, exchange.request_id.as_str());
+                    }
                     this.outcome.grpc = Some(status.code());
                     let status = this.outcome.status();
                     this.end(status);

@@ -4,28 +4,27 @@
 //! `application/problem+json`; gRPC gets a `google.rpc.Status`, trailers only. Causes go to the log, never to the caller.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use riskmesh_core::{Detail, Error, ErrorCode, Timestamp};
 use serde::Serialize;
 use std::time::Duration;
 use tonic::Status;
 use tonic::body::Body;
-use tonic_types::StatusExt as _;
 
 /// A request that failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// What went wrong.
     pub(crate) error: Box<Error>,
-    /// The methods that the path takes, for 405.
-    pub(crate) allow: Option<HeaderValue>,
+    /// The header that says what would be taken: `Allow` for 405, `Accept-Encoding` for a content coding.
+    pub(crate) takes: Option<(HeaderName, HeaderValue)>,
     /// The permission that was missing, for 403.
     pub(crate) scope: Option<&'static str>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), allow: None, scope: None }
+        Self { error: Box::new(error), takes: None, scope: None }
     }
 }
 
@@ -38,8 +37,17 @@ impl From<ErrorCode> for Failure {
 impl Failure {
     /// `METHOD_NOT_ALLOWED` with the methods there are.
     pub(crate) fn method_not_allowed(allow: &str) -> Self {
-        let allow = HeaderValue::from_str(allow).ok();
-        Self { allow, ..Self::from(ErrorCode::MethodNotAllowed) }
+        let takes = HeaderValue::from_str(allow).ok().map(|allow| (header::ALLOW, allow));
+        Self { takes, ..Self::from(ErrorCode::MethodNotAllowed) }
+    }
+
+    /// `UNSUPPORTED_MEDIA_TYPE` for a body in a content coding (RFC 9110, section 15.5.16).
+    pub(crate) fn content_coding() -> Self {
+        let error = Error::new(ErrorCode::UnsupportedMediaType)
+            .message("The body's content coding is not understood")
+            .hint("Send the body as it is, without Content-Encoding.");
+        let takes = Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        Self { takes, ..error.into() }
     }
 }
 
@@ -128,8 +136,8 @@ pub(crate) fn rest(failure: &Failure, asked: &Asked<'_>) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(allow) = &failure.allow {
-        headers.insert(header::ALLOW, allow.clone());
+    if let Some((name, value)) = &failure.takes {
+        headers.insert(name, value.clone());
     }
     if let Some(challenge) = challenge(failure) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -141,13 +149,9 @@ pub(crate) fn rest(failure: &Failure, asked: &Asked<'_>) -> Response<Bytes> {
 }
 
 /// The answer over gRPC: a status in the head and no body.
-pub(crate) fn grpc(failure: &Failure, request_id: &str) -> Response<Body> {
+pub(crate) fn grpc(failure: &Failure) -> Response<Body> {
     log(&failure.error);
-    let status = Status::from(&*failure.error);
-    let mut details = status.get_error_details();
-    details.set_request_info(request_id, "");
-    let mut response: Response<Body> =
-        Status::with_error_details(status.code(), status.message(), details).into_http();
+    let mut response: Response<Body> = Status::from(&*failure.error).into_http();
     if let Some(wait) = retry_after(&failure.error) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
     }
@@ -292,16 +296,17 @@ mod tests {
         let failure = Failure::from(Error::internal("doing").because("db-7.internal refused"));
         let (response, _) = answer(&failure, "*/*");
         assert!(!String::from_utf8_lossy(response.body()).contains("db-7"));
-        let status = Status::from_header_map(grpc(&failure, "r-1").headers()).unwrap();
+        let status = Status::from_header_map(grpc(&failure).headers()).unwrap();
         assert!(!format!("{status:?}").contains("db-7"));
     }
 
     #[test]
-    fn a_grpc_status_names_the_request() {
-        let response = grpc(&ErrorCode::ClientNotFound.into(), "r-1");
+    fn a_grpc_status_names_the_code() {
+        let response = grpc(&ErrorCode::ClientNotFound.into());
         let status = Status::from_header_map(response.headers()).unwrap();
-        assert_eq!(status.code(), tonic::Code::NotFound);
-        assert_eq!(status.get_details_request_info().unwrap().request_id, "r-1");
-        assert_eq!(status.get_details_error_info().unwrap().reason, "CLIENT_NOT_FOUND");
+        assert_eq!(
+            (status.code(), Error::from_status(&status).code),
+            (tonic::Code::NotFound, ErrorCode::ClientNotFound)
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! ```ignore
 //! let edge = edge::Edge::new(config.edge, edge::Deps {
 //!     upstream: edge::upstream(routed),              // any gRPC service: the mesh's dispatcher, tonic::service::Routes
-//!     public: edge::Public::default().with(health).with(reflection),
+//!     public: edge::Public::default().with(health, &["Check", "Watch"]),
 //!     verifier, policy, jwks: issuer.jwks(), metrics: metrics.clone(), request_log, clock,
 //! })?;
 //! let listener = TcpListener::bind(config.edge.listen).await?;
@@ -38,6 +38,7 @@ mod openapi;
 mod pipeline;
 mod portal;
 mod public;
+mod request_info;
 mod routes;
 mod rules;
 mod server;

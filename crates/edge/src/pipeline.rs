@@ -1,5 +1,5 @@
-//! The life of a request, in its order: limits -> CORS -> prefix -> route -> authenticate -> rate limit -> may this caller call this
-//! method -> time -> call (REST through the transcoder, gRPC as it is) -> what the answer's headers say.
+//! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate -> rate limit ->
+//! may this caller call this method -> time -> call (REST through the transcoder, gRPC as it is) -> what the answer's headers say.
 //!
 //! Before it stands [`Exchange::open`] (request id, trace), after it [`Exchange::answer`] (headers of every answer, request log,
 //! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
@@ -16,10 +16,10 @@ use crate::translate;
 use api::method::RateLimit;
 use authn::Claims;
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, header};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
-use riskmesh_core::{Error, ErrorCode};
+use riskmesh_core::{Detail, Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
 use telemetry::request_id;
@@ -38,7 +38,7 @@ const FRAME_HEADER: usize = 5;
 enum Target {
     /// A document of the edge's own.
     Page(Arc<Page>),
-    /// A service that everybody may call over gRPC: reflection, health.
+    /// A method that everybody may call over gRPC: reflection, health.
     Public,
     /// A method over gRPC.
     Grpc(Arc<Route>),
@@ -56,11 +56,12 @@ pub(crate) async fn run(
 ) -> Result<Response<Body>, Failure> {
     let (mut head, body) = request.into_parts();
     check_head(core, &head)?;
+    exchange.prefix = strip_prefix(&mut head);
     if let Some(answer) = core.cors.preflight(&head) {
         exchange.page = Some("preflight");
+        exchange.place = place(core, head.uri.path());
         return Ok(answer);
     }
-    exchange.prefix = strip_prefix(&mut head);
     let (route, matched) = match find(core, exchange.grpc, &head)? {
         Target::Page(page) => {
             exchange.page = Some(page.name);
@@ -69,11 +70,13 @@ pub(crate) async fn run(
         }
         Target::Public => {
             exchange.page = Some("public");
+            exchange.place = Some(head.uri.path().to_owned());
             exchange.measure();
             return Ok(core.public.call(Request::from_parts(head, body)).await);
         }
         Target::Options(answer) => {
             exchange.page = Some("options");
+            exchange.place = place(core, head.uri.path());
             return Ok(answer);
         }
         Target::Grpc(route) => (route, None),
@@ -107,15 +110,37 @@ pub(crate) async fn run(
     answer.map_err(|_| ErrorCode::DeadlineExceeded)?
 }
 
-/// Refuses a head that is larger than it need be; its path counts too.
+/// Refuses a head that is larger than it need be, or that does not say once whom it asks.
 fn check_head(core: &Core, head: &Parts) -> Result<(), Failure> {
-    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
-    let size = |(name, value): (&HeaderName, &header::HeaderValue)| name.as_str().len() + value.len();
-    let bytes = path + head.headers.iter().map(size).sum::<usize>();
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > core.config.uri_bytes {
+        return Err(ErrorCode::UriTooLong.into());
+    }
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    let bytes = head.headers.iter().map(size).sum::<usize>();
     if head.headers.len() > core.config.header_count || bytes > core.config.header_bytes {
         return Err(ErrorCode::HeadersTooLarge.into());
     }
+    if !has_host(head) {
+        let detail = Detail::new("Host", "must be given once, as host or host:port");
+        return Err(Error::invalid(detail).into());
+    }
     Ok(())
+}
+
+/// Whether there is one `Host` that can be one. HTTP/1.1 cannot do without (RFC 9112, section 3.2); HTTP/2 has
+/// `:authority` instead.
+fn has_host(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version != Version::HTTP_11,
+        (Some(host), None) => {
+            let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+            // It may be empty, and never holds a user's name.
+            host.is_empty() || authority.is_some_and(|authority| !authority.as_str().contains('@'))
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// Takes `/api` off the path and says whether it was there.
@@ -152,12 +177,23 @@ fn find(core: &Core, grpc: bool, head: &Parts) -> Result<Target, Failure> {
         Err(error) if head.method == Method::OPTIONS && error.kind == Kind::MethodNotAllowed => {
             let mut answer = Response::new(Body::empty());
             *answer.status_mut() = http::StatusCode::NO_CONTENT;
-            let allow = Failure::method_not_allowed(&error.allow.join(", ")).allow;
-            answer.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+            answer.headers_mut().extend(Failure::method_not_allowed(&error.allow.join(", ")).takes);
             Ok(Target::Options(answer))
         }
         Err(error) => Err(translate::failure(&error, None)),
     }
+}
+
+/// What a path that is only asked about is called in logs, whichever methods it takes: never by its ids.
+fn place(core: &Core, path: &str) -> Option<String> {
+    if let Some(page) = core.portal.page(path) {
+        return Some(page.name.to_owned());
+    }
+    let allow = core.transcoder.route(&Method::OPTIONS, path).err()?.allow;
+    let mut methods = allow.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok());
+    let matched = methods.find_map(|method| core.transcoder.route(&method, path).ok())?;
+    let route = core.routes.rest(matched.grpc_path(), matched.template())?;
+    Some(route.name.to_string())
 }
 
 /// Counts the request against its API client's quota, or, where no API client is named, against its user's.
@@ -215,6 +251,16 @@ fn is_grpc_own(name: &HeaderName) -> bool {
     matches!(name.as_str(), "content-type" | "te" | "grpc-encoding" | "grpc-accept-encoding" | "user-agent")
 }
 
+/// Whether the body is in a content coding, gzip and the like, which nothing here undoes.
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|value| {
+        let codings = value.to_str().map(|text| text.split(',').map(str::trim));
+        codings.map_or(true, |mut codings| {
+            codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+        })
+    })
+}
+
 async fn call_rest(
     core: &Core,
     exchange: &Exchange,
@@ -223,6 +269,9 @@ async fn call_rest(
     mut head: Parts,
     body: Body,
 ) -> Result<Response<Body>, Failure> {
+    if is_coded(&head.headers) && !body.is_end_stream() {
+        return Err(Failure::content_coding());
+    }
     let path = head.uri.path().to_owned();
     let reads = head.method == Method::GET || head.method == Method::HEAD;
     let if_none_match = head.headers.get(header::IF_NONE_MATCH).filter(|_| reads).cloned();

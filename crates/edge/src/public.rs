@@ -1,6 +1,7 @@
-//! gRPC services that anybody may call: an explicit list, empty by default.
+//! gRPC methods that anybody may call: an explicit list, empty by default.
 
 use http::{Request, Response};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -10,14 +11,15 @@ use tower::{Service, ServiceExt as _};
 /// The services behind no token: health, and reflection on the sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct Public {
-    names: Vec<&'static str>,
+    /// `/pkg.Service/Method`.
+    paths: HashSet<String>,
     routes: Routes,
 }
 
 impl Public {
-    /// One more.
+    /// One more, with these of its methods.
     #[must_use]
-    pub fn with<S>(mut self, service: S) -> Self
+    pub fn with<S>(mut self, service: S, methods: &[&str]) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + NamedService
@@ -27,16 +29,14 @@ impl Public {
             + 'static,
         S::Future: Send + 'static,
     {
-        self.names.push(S::NAME);
+        self.paths.extend(methods.iter().map(|method| format!("/{}/{method}", S::NAME)));
         self.routes = self.routes.add_service(service);
         self
     }
 
-    /// Whether `/pkg.Service/Method` is a path of one of them.
+    /// Whether `/pkg.Service/Method` is one of their methods.
     pub(crate) fn has(&self, path: &str) -> bool {
-        let service =
-            path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(service, _)| service);
-        service.is_some_and(|service| self.names.contains(&service))
+        self.paths.contains(path)
     }
 
     pub(crate) async fn call(&self, request: Request<Body>) -> Response<Body> {

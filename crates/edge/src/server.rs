@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How an HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// More than a URI can have: hyper and the http crate end at 65,534 bytes, whatever is set.
+const URI_BYTES: usize = 64 << 10;
 /// The pause after the machine had no descriptor or memory for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a connection that has sent a part of the preface is looked at again.
@@ -66,6 +68,7 @@ impl Edge {
         if !begun {
             return;
         }
+        let head_bytes = URI_BYTES + config.header_bytes * 4;
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -73,12 +76,12 @@ impl Edge {
             .header_read_timeout(config.header_timeout)
             // Above our own limits: what hyper refuses by itself, it answers without a body.
             .max_headers(config.header_count * 4)
-            .max_buf_size((config.header_bytes * 4).max(64 << 10));
+            .max_buf_size(head_bytes);
         builder
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.http2.max_concurrent_streams)
-            .max_header_list_size(u32::try_from(config.header_bytes * 4).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(config.http2.keep_alive_interval)
             .keep_alive_timeout(config.http2.keep_alive_timeout);
         let service = TowerToHyperService::new(self.service());

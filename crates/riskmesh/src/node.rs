@@ -469,18 +469,27 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     listener.map_err(|source| Error::Listen { address: address.to_string(), source })
 }
 
-/// Reflection and health: what tools ask before they have a token.
+/// Reflection and health: what tools ask before they have a token. Reflection knows all that is served, itself
+/// included, and the details of errors.
 async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(api::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
+        // Each version of reflection brings itself.
+        builder
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
     };
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in services_of("riskmesh.") {
         health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
     }
+    let ask = &["ServerReflectionInfo"];
     let public = edge::Public::default();
-    Ok(public.with(reflection().build_v1()?).with(reflection().build_v1alpha()?).with(health_service))
+    let public = public.with(reflection().build_v1()?, ask).with(reflection().build_v1alpha()?, ask);
+    Ok(public.with(health_service, &["Check", "Watch"]))
 }
 
 /// `Bearer …`, as gRPC metadata.

@@ -65,11 +65,20 @@ async fn errors_over_grpc_keep_their_details() {
     let missing = clients.get_client(ask(&world, get(MISSING))).await.unwrap_err();
     assert_eq!((missing.code(), code(&missing)), (Code::NotFound, ErrorCode::ClientNotFound));
     assert_eq!(missing.get_details_bad_request().unwrap().field_violations[0].field, "clientId");
+    assert_eq!(missing.get_error_details_vec().len(), 3, "ErrorInfo, BadRequest, RequestInfo: {missing:?}");
     let invalid = clients.get_client(ask(&world, get("abc"))).await.unwrap_err();
     assert_eq!((invalid.code(), code(&invalid)), (Code::InvalidArgument, ErrorCode::InvalidInput));
     let panicked = clients.get_client(ask(&world, get(PANICS))).await.unwrap_err();
     assert_eq!((panicked.code(), code(&panicked)), (Code::Internal, ErrorCode::Internal));
     assert!(!panicked.message().contains("handler"));
+    let mut named = ask(&world, get(MISSING));
+    named.metadata_mut().insert("x-request-id", MetadataValue::from_static("g-2"));
+    let named = clients.get_client(named).await.unwrap_err();
+    assert_eq!(named.get_details_request_info().unwrap().request_id, "g-2");
+    for status in [missing, invalid, panicked] {
+        let told = status.get_details_request_info().unwrap().request_id;
+        assert_eq!(status.metadata().get("x-request-id").unwrap(), &told, "whoever raised it: {status:?}");
+    }
     let line = world.logged("Status=404").await;
     assert!(line.contains(GET_CLIENT), "the log has the status that REST would have: {line}");
 }
@@ -81,6 +90,7 @@ async fn the_checks_of_rest_hold_for_grpc() {
     let unknown = clients.get_client(tonic::Request::new(get("424242"))).await.unwrap_err();
     assert_eq!((unknown.code(), code(&unknown)), (Code::Unauthenticated, ErrorCode::TokenMissing));
     assert!(!unknown.get_details_request_info().unwrap().request_id.is_empty());
+    assert_eq!(unknown.get_error_details_vec().len(), 2, "ErrorInfo, RequestInfo: {unknown:?}");
     assert!(clients.get_client(ask(&world, get("424242"))).await.is_ok());
     assert!(clients.get_client(ask(&world, get("424242"))).await.is_ok());
     let limited = clients.get_client(ask(&world, get("424242"))).await.unwrap_err();
@@ -151,13 +161,22 @@ async fn health_is_for_anybody_and_what_is_not_listed_is_not_there() {
     let channel = channel(&world).await;
     let health = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(health.into_inner().status, 1);
+    world.logged("Method=POST Path=/grpc.health.v1.Health/Check Status=200").await;
+    let nobody = HealthCheckRequest { service: "nobody".into() };
+    let nobody = HealthClient::new(channel.clone()).check(nobody).await.unwrap_err();
+    assert_eq!(nobody.code(), Code::NotFound);
+    assert!(nobody.get_details_request_info().is_some());
     let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.unwrap();
-    let path =
-        http::uri::PathAndQuery::from_static("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
-    let codec = tonic_prost::ProstCodec::<GetClientRequest, GetClientResponse>::default();
-    let refused = grpc.unary(ask(&world, get("1")), path, codec).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented);
+    for path in
+        ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/AnythingAtAll"]
+    {
+        let path = http::uri::PathAndQuery::from_static(path);
+        let codec = tonic_prost::ProstCodec::<GetClientRequest, GetClientResponse>::default();
+        grpc.ready().await.unwrap();
+        let refused = grpc.unary(ask(&world, get("1")), path, codec).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unimplemented);
+    }
+    world.logged("Path=unmatched Status=501").await;
 }
 
 /// A request for a client, with its message in a gRPC frame.

@@ -114,12 +114,46 @@ async fn large_heads_are_refused() {
     let world = World::new();
     let large = world.request(Method::GET, "/v1/clients").header("x-padding", "x".repeat(40_000));
     world.send(large.body(empty()).unwrap()).await.fails(431, "HEADERS_TOO_LARGE");
-    world.get(&format!("/v1/clients?cursor={}", "x".repeat(40_000))).await.fails(431, "HEADERS_TOO_LARGE");
     let mut many = world.request(Method::GET, "/v1/clients");
     for index in 0..200 {
         many = many.header(format!("x-{index}"), "1");
     }
     world.send(many.body(empty()).unwrap()).await.fails(431, "HEADERS_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_target_over_the_limit_is_refused_as_one_and_its_length_takes_nothing_from_headers() {
+    let world = World::with(|config| config.uri_bytes = 16 << 10);
+    let target = |length: usize| {
+        let path = "/v1/clients?cursor=";
+        format!("{path}{}", "x".repeat(length - path.len()))
+    };
+    let error = world.get(&target((16 << 10) + 1)).await.fails(414, "URI_TOO_LONG");
+    assert_eq!(error["hint"], "Send a shorter path and query.");
+    let padded = world.request(Method::GET, &target(16 << 10)).header("x-padding", "x".repeat(31_000));
+    world.send(padded.body(empty()).unwrap()).await.fails(400, "INVALID_INPUT");
+}
+
+#[tokio::test]
+async fn a_body_in_a_content_coding_is_refused_with_the_coding_that_is_taken() {
+    let world = World::new();
+    let send = async |method: Method, path: &str, coding: &str, body: &str| {
+        let request = world.request(method, path).header("content-encoding", coding);
+        world.send(request.header("content-type", "application/json").body(full(body)).unwrap()).await
+    };
+    let client = r#"{"clientId":"1","name":"Ada"}"#;
+    for coding in ["gzip", "br", "identity, gzip", "GZIP"] {
+        let answer = send(Method::POST, "/v1/clients", coding, client).await;
+        let error = answer.fails(415, "UNSUPPORTED_MEDIA_TYPE");
+        assert_eq!(error["message"], "The body's content coding is not understood");
+        assert_eq!(answer.header("accept-encoding"), "identity", "{coding}");
+    }
+    for coding in ["identity", "Identity", ""] {
+        assert_eq!(send(Method::POST, "/v1/clients", coding, client).await.status, 201, "{coding}");
+    }
+    assert_eq!(send(Method::GET, "/v1/clients/424242", "gzip", "").await.status, 200, "there is no body");
+    let answer = world.json(Method::POST, "/v1/clients", "").await;
+    assert_eq!(answer.header("accept-encoding"), "");
 }
 
 #[tokio::test]

@@ -132,6 +132,26 @@ async fn the_log_has_the_route_and_the_ids_and_never_the_path() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_only_asked_about_is_logged_by_its_template() {
+    let world = World::with(|config| config.cors_origins = vec!["*".into()]);
+    for (id, path, place, preflight) in [
+        ("r-1", "/api/v1/clients/424242", "/v1/clients/{clientId}", false),
+        ("r-2", "/v1/clients/424242/address", "/v1/clients/{clientId}/address", true),
+        ("r-3", "/docs", "/docs", true),
+        ("r-4", "/v1/who/424242", "preflight", true),
+    ] {
+        let mut request = Request::options(path).header("x-request-id", id);
+        if preflight {
+            request =
+                request.header("origin", "https://a.example").header("access-control-request-method", "GET");
+        }
+        assert_eq!(world.send(request.body(empty()).unwrap()).await.status, 204, "{path}");
+        let line = world.logged(&format!("RequestId={id}")).await;
+        assert!(line.contains(&format!("Method=OPTIONS Path={place} Status=204")), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_method_and_status() {
     let world = World::new();
     world.get("/v1/clients/424242").await;

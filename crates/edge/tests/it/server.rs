@@ -162,6 +162,45 @@ async fn a_flood_of_headers_is_refused_in_our_shape_below_hypers_limit_and_close
 }
 
 #[tokio::test]
+async fn a_long_target_is_refused_in_our_shape_up_to_what_a_uri_can_have() {
+    let world = World::new();
+    let listening = world.listen().await;
+    for length in [17_000, 33_000, 65_000, 65_534] {
+        let path = "/v1/clients?cursor=";
+        let target = format!("{path}{}", "x".repeat(length - path.len()));
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = raw(&listening, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 414 ") && answer.contains("URI_TOO_LONG"), "{length}: {answer}");
+    }
+    let path = format!("/v1/clients?cursor={}", "x".repeat(60_000));
+    let answer = http2(&world, &listening, &path).await.unwrap();
+    assert_eq!(answer.status(), 414);
+    assert!(!answer.collect().await.unwrap().to_bytes().is_empty());
+}
+
+#[tokio::test]
+async fn http_1_1_asks_one_host_and_says_which() {
+    let world = World::new();
+    let listening = world.listen().await;
+    let ask = async |version: &str, hosts: &str| {
+        raw(&listening, &format!("GET /docs HTTP/{version}\r\n{hosts}connection: close\r\n\r\n")).await
+    };
+    for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nhost: b\r\n", "host: a/b\r\n", "host: me@a\r\n"] {
+        let answer = ask("1.1", hosts).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("INVALID_INPUT"),
+            "{hosts:?}: {answer}"
+        );
+        assert!(answer.contains("\"field\":\"Host\""), "{answer}");
+    }
+    for hosts in ["host: a\r\n", "host: [::1]:8080\r\n", "host:\r\n"] {
+        let answer = ask("1.1", hosts).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{hosts:?}: {answer}");
+    }
+    assert!(ask("1.0", "").await.starts_with("HTTP/1.0 200 "), "HTTP/1.0 knows no hosts");
+}
+
+#[tokio::test]
 async fn what_is_not_http_is_refused() {
     let world = World::new();
     let listening = world.listen().await;

@@ -4,7 +4,7 @@ use crate::services::Fakes;
 use api::method::METHODS;
 use authn::{Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use mesh::{Caller, Channel, Directory, Routed};
 use policy::Policy;
@@ -98,7 +98,7 @@ impl World {
             } else {
                 riskmesh_edge::upstream(fakes.routes())
             },
-            public: Public::default().with(health),
+            public: Public::default().with(health, &["Check", "Watch"]),
             verifier,
             policy,
             jwks: issuer.jwks(),
@@ -130,11 +130,13 @@ impl World {
             .header("authorization", format!("Bearer {}", self.token(Role::Admin, "console")))
     }
 
-    pub(crate) async fn send<B>(&self, request: Request<B>) -> Answer
+    pub(crate) async fn send<B>(&self, mut request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<transcode::BoxError>,
     {
+        // As everybody does who speaks HTTP/1.1; what comes without is sent over a socket.
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("api.example.com"));
         let Ok(response) = self.edge.service().oneshot(request).await;
         Answer::read(response).await
     }

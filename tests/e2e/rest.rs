@@ -277,6 +277,15 @@ async fn resources_follow_http() {
     let address = json!({"lines": ["1 Main St"], "city": "Dublin", "country": "IE"});
     let put = admin.call(Method::PUT, "/v1/clients/5/address", &[], Some(address)).await.unwrap();
     assert_eq!((put.status, put.body["city"].as_str()), (200, Some("Dublin")));
+    let tag = put.headers["etag"].to_str().unwrap().to_owned();
+    let same = [("if-none-match", tag.as_str())];
+    let fresh = admin.call(Method::GET, "/v1/clients/5/address", &same, None).await.unwrap();
+    assert_eq!((fresh.status, fresh.bytes.len()), (304, 0));
+    let fixed = json!({"name": "Eve"});
+    let fixed =
+        admin.call(Method::PATCH, "/v1/clients/5?updateMask=clientId", &[], Some(fixed)).await.unwrap();
+    assert_error(&fixed, 400, "INVALID_INPUT");
+    assert_eq!(fixed.body["message"], "Update mask names clientId, which cannot be changed");
     assert_error(
         &post(&mut admin, "/v1/clients", json!({"clientId": "5", "name": "Eve"})).await,
         409,

@@ -36,31 +36,31 @@ pub(crate) async fn success(response: Response<transcode::Body>, asked: &Asked<'
     if !head.headers.contains_key(header::CACHE_CONTROL) {
         head.headers.insert(header::CACHE_CONTROL, asked.route.cache_control.clone());
     }
-    let tagged = asked.route.method.cache != Cache::NoStore && head.status == StatusCode::OK;
-    let placed = head.status == StatusCode::CREATED && !head.headers.contains_key(header::LOCATION);
-    if asked.route.method.server_streaming || !(tagged || placed) {
-        return Response::from_parts(head, Body::new(body));
-    }
-    // One message, there already: nothing is waited for, and nothing can fail.
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if tagged {
-        if !head.headers.contains_key(header::ETAG) {
+    let method = asked.route.method;
+    let ok = head.status == StatusCode::OK;
+    let tagless = ok && method.cache != Cache::NoStore && !head.headers.contains_key(header::ETAG);
+    let placeless = head.status == StatusCode::CREATED && !head.headers.contains_key(header::LOCATION);
+    let body = if method.server_streaming || !(tagless || placeless) {
+        Body::new(body)
+    } else {
+        // One message, there already: nothing is waited for, and nothing can fail.
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        if tagless {
             head.headers.insert(header::ETAG, weak_tag(&body));
         }
-        if asked
-            .if_none_match
-            .zip(head.headers.get(header::ETAG))
-            .is_some_and(|(known, tag)| matches(known, tag))
-        {
-            head.status = StatusCode::NOT_MODIFIED;
-            head.headers.remove(header::CONTENT_TYPE);
-            return Response::from_parts(head, Body::empty());
+        if placeless && let Some(location) = location(&body, asked) {
+            head.headers.insert(header::LOCATION, location);
         }
+        Body::new(Full::new(body))
+    };
+    // Whoever gave the tag, and whatever caches may do: a caller who names it has this answer already.
+    let known = asked.if_none_match.zip(head.headers.get(header::ETAG));
+    if ok && known.is_some_and(|(known, tag)| matches(known, tag)) {
+        head.status = StatusCode::NOT_MODIFIED;
+        head.headers.remove(header::CONTENT_TYPE);
+        return Response::from_parts(head, Body::empty());
     }
-    if placed && let Some(location) = location(&body, asked) {
-        head.headers.insert(header::LOCATION, location);
-    }
-    Response::from_parts(head, Body::new(Full::new(body)))
+    Response::from_parts(head, body)
 }
 
 /// A tag for answers whose service gives none: it tells equal texts, and, being weak, promises nothing to `If-Match`.

@@ -1,22 +1,41 @@
 //! Answers: what success looks like, and every error, from the table of error codes.
 
+use super::operations::Conditional;
 use crate::rules::{Binding, Body};
 use api::Method;
-use api::method::{Cache, Idempotency};
+use api::method::Idempotency;
 use riskmesh_core::ErrorCode;
 use serde_json::{Map, Value, json};
 
+/// What every answer to a counted request carries.
+const COMMON: [&str; 3] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
+/// What every answer of a deprecated method carries.
+const DEPRECATED: [&str; 3] = ["Deprecation", "Sunset", "Link"];
+/// The errors that are found before it is known which method is called.
+const NO_METHOD: [u16; 3] = [405, 414, 431];
+/// The error that is found before it is known whose quota to count against.
+const NO_CALLER: u16 = 401;
+
 /// The answers of an operation.
-pub(super) fn of(binding: &Binding, method: &Method, schema: Option<Value>, example: Option<Value>) -> Value {
+pub(super) fn of(
+    binding: &Binding,
+    method: &Method,
+    conditional: &Conditional,
+    schema: Option<Value>,
+    example: Option<Value>,
+) -> Value {
     let mut answers = Map::new();
-    answers.insert(method.success_status.to_string(), success(method, schema, example));
-    if method.cache != Cache::NoStore {
+    answers.insert(method.success_status.to_string(), success(method, conditional, schema, example));
+    if conditional.if_none_match {
         answers.insert(
             "304".into(),
-            json!({ "description": "The caller has it already: `If-None-Match` named its ETag." }),
+            json!({
+                "description": "The caller has it already: `If-None-Match` named its ETag.",
+                "headers": headers_of(method, &["ETag"]),
+            }),
         );
     }
-    let mut statuses = vec![400, 401, 403, 404, 406, 429, 431, 500, 501, 503, 504];
+    let mut statuses = vec![400, 401, 403, 404, 406, 414, 429, 431, 500, 501, 503, 504];
     if !matches!(binding.body, Body::Absent) {
         statuses.extend([408, 413, 415]);
     }
@@ -27,34 +46,44 @@ pub(super) fn of(binding: &Binding, method: &Method, schema: Option<Value>, exam
     for status in statuses {
         answers.insert(
             status.to_string(),
-            json!({ "$ref": format!("#/components/responses/{}", name(status)) }),
+            json!({ "$ref": format!("#/components/responses/{}", name(status, method.deprecation.is_some())) }),
         );
     }
     answers.into()
 }
 
-fn success(method: &Method, schema: Option<Value>, example: Option<Value>) -> Value {
+/// References to the headers of an answer: those of every answer of the method, and more.
+fn headers_of(method: &Method, more: &[&'static str]) -> Value {
+    let deprecated: &[&str] = if method.deprecation.is_some() { &DEPRECATED } else { &[] };
+    references(COMMON.iter().chain(deprecated).chain(more))
+}
+
+fn references<'a>(names: impl Iterator<Item = &'a &'a str>) -> Value {
+    let reference =
+        |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    names.map(reference).collect::<Map<_, _>>().into()
+}
+
+fn success(
+    method: &Method,
+    conditional: &Conditional,
+    schema: Option<Value>,
+    example: Option<Value>,
+) -> Value {
     let description = match method.success_status {
         201 => "Created",
         202 => "Accepted",
         204 => "Done; there is nothing to say",
         _ => "The answer",
     };
-    let mut names = vec!["X-Request-Id", "RateLimit", "RateLimit-Policy"];
-    if method.cache != Cache::NoStore {
-        names.push("ETag");
+    let mut more = Vec::new();
+    if conditional.tagged {
+        more.push("ETag");
     }
     if method.success_status == 201 {
-        names.push("Location");
+        more.push("Location");
     }
-    if method.deprecation.is_some() {
-        names.extend(["Deprecation", "Sunset", "Link"]);
-    }
-    let headers: Map<String, Value> = names
-        .into_iter()
-        .map(|name| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") })))
-        .collect();
-    let mut answer = json!({ "description": description, "headers": headers });
+    let mut answer = json!({ "description": description, "headers": headers_of(method, &more) });
     if let Some(schema) = schema {
         let mut content = json!({ "schema": schema });
         if let Some(example) = example {
@@ -74,16 +103,17 @@ fn success(method: &Method, schema: Option<Value>, example: Option<Value>) -> Va
 }
 
 /// The name of a status among the components.
-fn name(status: u16) -> String {
-    format!("Error{status}")
+fn name(status: u16, deprecated: bool) -> String {
+    let deprecated = deprecated && !NO_METHOD.contains(&status);
+    format!("{}Error{status}", if deprecated { "Deprecated" } else { "" })
 }
 
-/// One answer for each status that the table of error codes has.
+/// One answer for each status that the table of error codes has, and one more of deprecated methods.
 pub(super) fn responses() -> Value {
     let mut responses = Map::new();
     for code in ErrorCode::ALL {
-        let name = name(code.http());
-        if responses.contains_key(&name) {
+        let status = code.http();
+        if responses.contains_key(&name(status, false)) {
             continue;
         }
         let codes: Vec<ErrorCode> =
@@ -94,28 +124,36 @@ pub(super) fn responses() -> Value {
             .collect();
         let examples: Map<String, Value> =
             codes.iter().map(|code| (code.name().to_owned(), json!({ "value": example(*code) }))).collect();
-        let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
-        for (status, header) in [(401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After")] {
-            if status == code.http() {
-                headers[header] = json!({ "$ref": format!("#/components/headers/{header}") });
-            }
-        }
-        responses.insert(
-            name,
-            json!({
-                "description": words.join("\n"),
-                "headers": headers,
-                "content": {
-                    "application/json": {
-                        "schema": { "$ref": "#/components/schemas/Error" },
-                        "examples": examples,
+        for deprecated in [false, true] {
+            responses.insert(
+                name(status, deprecated),
+                json!({
+                    "description": words.join("\n"),
+                    "headers": error_headers(status, deprecated && !NO_METHOD.contains(&status)),
+                    "content": {
+                        "application/json": {
+                            "schema": { "$ref": "#/components/schemas/Error" },
+                            "examples": examples,
+                        },
+                        "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
                     },
-                    "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
-                },
-            }),
-        );
+                }),
+            );
+        }
     }
     responses.into()
+}
+
+fn error_headers(status: u16, deprecated: bool) -> Value {
+    let counted = status != NO_CALLER && !NO_METHOD.contains(&status);
+    let own: &[&str] = match status {
+        401 => &["WWW-Authenticate"],
+        415 => &["Accept-Encoding"],
+        429 | 503 => &["Retry-After"],
+        _ => &[],
+    };
+    let common = COMMON.iter().take(if counted { COMMON.len() } else { 1 });
+    references(common.chain(if deprecated { DEPRECATED.as_slice() } else { &[] }).chain(own))
 }
 
 fn example(code: ErrorCode) -> Value {
@@ -151,7 +189,8 @@ pub(super) fn headers() -> Value {
         "RateLimit-Policy": header("The quota: `\"default\";q=100;w=60` is 100 requests in any 60 seconds.", "string"),
         "Retry-After": header("After how many seconds a repeat makes sense.", "integer"),
         "WWW-Authenticate": header("What is wrong with the token (RFC 6750).", "string"),
-        "ETag": header("Names this state of the resource, for `If-None-Match`.", "string"),
+        "Accept-Encoding": header("`identity` where the body's content coding was not understood.", "string"),
+        "ETag": header("Names this state of the resource, for `If-None-Match` and `If-Match`.", "string"),
         "Location": header("Where the created resource is.", "string"),
         "Deprecation": header("Since when the method is deprecated: `@` and seconds since 1970 (RFC 9745).", "string"),
         "Sunset": header("When the method goes away (RFC 8594).", "string"),

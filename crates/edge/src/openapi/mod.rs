@@ -15,6 +15,7 @@ use facts::Extensions;
 use prost_reflect::DescriptorPool;
 use schemas::Schemas;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The document of a version of the contract: `v1`, `v2`. Errors only where the contract itself is broken.
 pub fn openapi(version: &str) -> Result<Value, crate::Error> {
@@ -32,7 +33,7 @@ pub(crate) fn document(pool: &DescriptorPool, bindings: &[Binding], version: &st
     let (paths, tags) = operations::paths(&bindings, &mut schemas, &comments);
     let mut components = schemas.finish();
     answers::add_schemas(&mut components);
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Riskmesh API",
@@ -62,7 +63,38 @@ pub(crate) fn document(pool: &DescriptorPool, bindings: &[Binding], version: &st
                 },
             },
         },
-    })
+    });
+    prune(&mut document);
+    document
+}
+
+/// Takes away the components that no operation leads to.
+fn prune(document: &mut Value) {
+    let (mut used, mut found) = (BTreeSet::new(), Vec::new());
+    references(&document["paths"], &mut found);
+    while let Some(reference) = found.pop() {
+        if let Some(target) = reference.strip_prefix('#').and_then(|place| document.pointer(place))
+            && used.insert(reference)
+        {
+            references(target, &mut found);
+        }
+    }
+    for section in ["schemas", "responses", "headers", "parameters"] {
+        if let Some(components) = document["components"][section].as_object_mut() {
+            components.retain(|name, _| used.contains(&format!("#/components/{section}/{name}")));
+        }
+    }
+}
+
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|field| references(field, found));
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

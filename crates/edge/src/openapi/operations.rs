@@ -5,6 +5,7 @@ use super::comments::{self, Comments};
 use super::schemas::{Place, Schemas};
 use crate::rules::{Binding, Body};
 use api::Method;
+use api::method::Cache;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ pub(super) fn paths(
 ) -> (Value, Vec<Value>) {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let (mut tags, mut ids) = (BTreeMap::new(), BTreeSet::new());
+    let changing = bindings.iter().filter(|binding| matches!(&*binding.http_method, "PUT" | "PATCH"));
+    let versioned: BTreeSet<&str> = changing.map(|binding| &*binding.path).collect();
     for binding in bindings {
         let service = binding.rpc.parent_service();
         let comment = comments.at(service.parent_file().name(), service.path());
@@ -24,11 +27,43 @@ pub(super) fn paths(
         let Some(method) = Method::find(&format!("/{}/{}", service.full_name(), binding.rpc.name())) else {
             continue;
         };
-        let operation = operation(binding, method, &operation_id(binding, &mut ids), schemas, comments);
+        let conditional = Conditional::new(binding, method, &versioned);
+        let id = operation_id(binding, &mut ids);
+        let operation = operation(binding, method, &conditional, &id, schemas, comments);
         paths.entry(&binding.path).or_default().insert(binding.http_method.to_ascii_lowercase(), operation);
     }
     let tags = tags.into_iter().map(|(name, text)| json!({ "name": name, "description": text })).collect();
     (json!(paths), tags)
+}
+
+/// What conditional requests (RFC 9110, section 13) mean to an operation.
+pub(super) struct Conditional {
+    /// The answer carries an ETag.
+    pub(super) tagged: bool,
+    /// A caller who has the answer already gets 304.
+    pub(super) if_none_match: bool,
+    /// It can be asked for only where the version is still the one that the caller knows.
+    if_match: bool,
+}
+
+impl Conditional {
+    /// `versioned` are the paths of resources that can be changed: what can be changed has a version.
+    fn new(binding: &Binding, method: &Method, versioned: &BTreeSet<&str>) -> Self {
+        let creates = |path: &&str| {
+            let inside = path.strip_prefix(&*binding.path).and_then(|rest| rest.strip_prefix("/{"));
+            inside.is_some_and(|rest| rest.find('}') == Some(rest.len() - 1))
+        };
+        let versioned = match &*binding.http_method {
+            "POST" => method.success_status == 201 && versioned.iter().any(creates),
+            _ => versioned.contains(&*binding.path),
+        };
+        let tagged = method.success_status != 204 && (versioned || method.cache != Cache::NoStore);
+        Self {
+            tagged,
+            if_none_match: tagged && binding.http_method == "GET",
+            if_match: versioned && matches!(&*binding.http_method, "PUT" | "PATCH" | "DELETE"),
+        }
+    }
 }
 
 fn tag(binding: &Binding) -> String {
@@ -53,6 +88,7 @@ fn operation_id(binding: &Binding, ids: &mut BTreeSet<String>) -> String {
 fn operation(
     binding: &Binding,
     method: &Method,
+    conditional: &Conditional,
     id: &str,
     schemas: &mut Schemas<'_>,
     comments: &Comments,
@@ -64,14 +100,14 @@ fn operation(
         ("summary".to_owned(), json!(comments::summary(comment))),
         ("description".to_owned(), json!(comment)),
         ("security".to_owned(), json!([{ "bearer": [method.permission] }])),
-        ("parameters".to_owned(), request_parameters(binding, method, schemas).into()),
+        ("parameters".to_owned(), request_parameters(binding, method, conditional, schemas).into()),
     ]);
     if let Some(body) = request_body(binding, schemas, comment) {
         operation.insert("requestBody".into(), body);
     }
     let answer = response_schema(binding, method, schemas);
     let example = comments::response_body(comment);
-    operation.insert("responses".into(), answers::of(binding, method, answer, example));
+    operation.insert("responses".into(), answers::of(binding, method, conditional, answer, example));
     if let Some(deprecation) = method.deprecation {
         operation.insert("deprecated".into(), json!(true));
         operation.insert(
@@ -83,7 +119,12 @@ fn operation(
 }
 
 /// Path, query, and the headers that mean something to the method.
-fn request_parameters(binding: &Binding, method: &Method, schemas: &mut Schemas<'_>) -> Vec<Value> {
+fn request_parameters(
+    binding: &Binding,
+    method: &Method,
+    conditional: &Conditional,
+    schemas: &mut Schemas<'_>,
+) -> Vec<Value> {
     let mut parameters = Vec::new();
     for variable in &binding.variables {
         let Some(field) = variable.last() else { continue };
@@ -95,8 +136,11 @@ fn request_parameters(binding: &Binding, method: &Method, schemas: &mut Schemas<
         query(&binding.rpc.input(), "", binding, &mut parameters, schemas, 0);
     }
     let header = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
-    if method.cache != api::method::Cache::NoStore {
+    if conditional.if_none_match {
         parameters.push(header("IfNoneMatch"));
+    }
+    if conditional.if_match {
+        parameters.push(header("IfMatch"));
     }
     if method.idempotency_key {
         parameters.push(header("IdempotencyKey"));
@@ -202,6 +246,11 @@ pub(super) fn parameters() -> Value {
         "IfNoneMatch": header(
             "If-None-Match",
             "The ETag of what the caller has: answered with 304 where it is still the same.",
+            json!({ "type": "string" }),
+        ),
+        "IfMatch": header(
+            "If-Match",
+            "The ETag of the version that the caller knows, or `*`: answered with 412 where it is another one by now.",
             json!({ "type": "string" }),
         ),
         "IdempotencyKey": header(

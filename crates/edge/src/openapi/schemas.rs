@@ -110,7 +110,15 @@ impl<'a> Schemas<'a> {
         } else {
             self.single(field, facts, place)
         };
-        describe(&mut schema, &comment);
+        if facts.format == Format::Decimal
+            && place == Place::Body
+            && schema.get("type") == Some(&json!("string"))
+        {
+            schema.insert("type".into(), json!(["string", "number"]));
+            describe(&mut schema, &format!("{comment} An exact number is taken too; answers hold a text."));
+        } else {
+            describe(&mut schema, &comment);
+        }
         if facts.output_only && place == Place::Body {
             schema.insert("readOnly".into(), json!(true));
         }

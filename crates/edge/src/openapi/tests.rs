@@ -41,11 +41,11 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
                 used.insert(reference.to_owned());
             }
         });
-        for name in document["components"]["schemas"].as_object().unwrap().keys() {
-            assert!(
-                used.contains(&format!("#/components/schemas/{name}")),
-                "{version}: nobody refers to {name}"
-            );
+        for section in ["schemas", "responses", "headers", "parameters"] {
+            for name in document["components"][section].as_object().unwrap().keys() {
+                let reference = format!("#/components/{section}/{name}");
+                assert!(used.contains(&reference), "{version}: nobody refers to {reference}");
+            }
         }
     }
 }
@@ -66,7 +66,7 @@ fn every_method_over_http_is_there_and_no_other() {
         assert_eq!(operation["deprecated"] == true, method.deprecation.is_some(), "{path}");
         let answers = operation["responses"].as_object().unwrap();
         assert!(answers.contains_key(&method.success_status.to_string()), "{path}");
-        for status in ["400", "401", "403", "404", "429", "500", "503", "504"] {
+        for status in ["400", "401", "403", "404", "414", "429", "500", "503", "504"] {
             assert!(answers.contains_key(status), "{path} {status}");
         }
         assert!(!operation["summary"].as_str().unwrap().is_empty(), "{path} has no comment");
@@ -136,7 +136,8 @@ fn schemas_say_what_validation_asks() {
     );
     assert_eq!(schemas["ClientStatus"]["enum"], json!(["CLIENT_STATUS_UNSPECIFIED", "active", "inactive"]));
     let entry = &schemas["Transaction"]["properties"];
-    assert_eq!((&entry["amount"]["type"], &entry["amount"]["format"]), (&json!("string"), &json!("decimal")));
+    let amount = &entry["amount"];
+    assert_eq!((&amount["type"], &amount["format"]), (&json!(["string", "number"]), &json!("decimal")));
     assert_eq!(entry["currency"]["pattern"], "^[A-Z]{3}$");
     assert_eq!(schemas["Page"]["properties"]["total"]["type"], "integer", "the number option");
 }
@@ -174,9 +175,59 @@ fn deprecation_errors_and_examples_are_told() {
         create["requestBody"]["content"]["application/json"]["example"],
         json!({"clientId": "424242", "name": "Ada Example"})
     );
-    let missing = &document["components"]["responses"]["Error404"]["content"]["application/json"];
+    let responses = &document["components"]["responses"];
+    let missing = &responses["Error404"]["content"]["application/json"];
     assert_eq!(missing["examples"]["CLIENT_NOT_FOUND"]["value"]["message"], "Client not found");
-    assert!(document["components"]["responses"]["Error401"]["headers"]["WWW-Authenticate"].is_object());
+    assert!(responses["Error401"]["headers"]["WWW-Authenticate"].is_object());
+    assert!(responses["Error404"]["headers"]["RateLimit"].is_object());
+    assert!(responses["Error401"]["headers"].get("RateLimit").is_none(), "nobody's quota is counted yet");
+}
+
+#[test]
+fn what_changes_has_a_version_and_what_has_one_can_be_asked_for_by_it() {
+    let document = of("v1");
+    for (path, method, if_match, if_none_match, tagged) in [
+        ("/v1/clients/{clientId}", "get", false, true, true),
+        ("/v1/clients/{clientId}", "patch", true, false, true),
+        ("/v1/clients/{clientId}", "delete", true, false, false),
+        ("/v1/clients/{clientId}/address", "get", false, true, true),
+        ("/v1/clients/{clientId}/address", "put", true, false, true),
+        ("/v1/clients/{clientId}/accounts/{accountId}", "patch", true, false, true),
+        ("/v1/clients", "post", false, false, true),
+        ("/v1/clients", "get", false, false, false),
+        ("/v1/transactions:batchCreate", "post", false, false, false),
+        ("/v1/analytics/{clientId}", "get", false, true, true),
+    ] {
+        let operation = &document["paths"][path][method];
+        let takes = |name: &str| {
+            let reference = json!({ "$ref": format!("#/components/parameters/{name}") });
+            operation["parameters"].as_array().unwrap().contains(&reference)
+        };
+        assert_eq!((takes("IfMatch"), takes("IfNoneMatch")), (if_match, if_none_match), "{method} {path}");
+        assert_eq!(operation["responses"].get("304").is_some(), if_none_match, "{method} {path}");
+        let answers = operation["responses"].as_object().unwrap();
+        let (_, success) = answers.iter().find(|(status, _)| status.starts_with('2')).unwrap();
+        assert_eq!(success["headers"].get("ETag").is_some(), tagged, "{method} {path}");
+    }
+}
+
+#[test]
+fn every_answer_of_a_deprecated_method_tells_its_end() {
+    let document = of("v1");
+    let answers = document["paths"]["/v1/analytics/{clientId}"]["get"]["responses"].as_object().unwrap();
+    for (status, answer) in answers {
+        let answer = match answer["$ref"].as_str() {
+            Some(reference) => document.pointer(&reference[1..]).unwrap(),
+            None => answer,
+        };
+        // Found before it is known which method is called.
+        let unrouted = ["414", "431"].contains(&status.as_str());
+        for header in ["Deprecation", "Sunset", "Link"] {
+            assert_eq!(answer["headers"].get(header).is_some(), !unrouted, "{status} {header}");
+        }
+    }
+    let current = &of("v2")["components"]["responses"];
+    assert!(current.get("Error404").is_some() && current.get("DeprecatedError404").is_none());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use api::analytics::{v1, v2};
 use api::clients::v1::clients_service_server::{ClientsService, ClientsServiceServer};
 use api::clients::v1::{
-    Client, CreateClientRequest, CreateClientResponse, DeleteClientRequest, DeleteClientResponse,
+    Address, Client, CreateClientRequest, CreateClientResponse, DeleteClientRequest, DeleteClientResponse,
     GetAddressRequest, GetAddressResponse, GetClientRequest, GetClientResponse, ListClientsRequest,
     ListClientsResponse, PutAddressRequest, PutAddressResponse, UpdateClientRequest, UpdateClientResponse,
 };
@@ -135,7 +135,10 @@ impl ClientsService for Fakes {
         &self,
         _: Request<GetAddressRequest>,
     ) -> Result<Response<GetAddressResponse>, Status> {
-        Err(Error::new(ErrorCode::AddressNotFound).into())
+        let address = Address { city: "Dublin".into(), country: "IE".into(), ..Address::default() };
+        let mut response = Response::new(GetAddressResponse { address: Some(address) });
+        response.metadata_mut().insert("etag", "\"7\"".parse().unwrap());
+        Ok(response)
     }
 
     async fn put_address(

@@ -36,7 +36,7 @@ fn write_files(dir: &Path) -> (String, String) {
 fn cut_off(args: &[&str], data: &Path) {
     let mut process = Process::start(riskmesh(), args, &[]).unwrap();
     let checkpoints = || std::fs::read_dir(data.join("imports")).map_or(0, Iterator::count);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while checkpoints() == 0 {
         assert!(Instant::now() < deadline && process.is_running().unwrap(), "there was no checkpoint");
         std::thread::sleep(Duration::from_millis(1));

@@ -234,14 +234,15 @@ impl Ingest {
                     continue;
                 }
                 known.remove(&month);
-                // Whoever has changed the month may work on the same entries.
-                work.iter_mut().for_each(|work| work.may_be_there = true);
-                if matches!(outcome, Some(Outcome::Unknown)) {
-                    work.iter_mut().for_each(|work| work.unsure = true);
+                // Whoever has changed the month may work on the same entries; its other parts rest on what was known of it, too.
+                let others = left.iter_mut().filter(|(other, _)| *other == month);
+                for work in others.flat_map(|(_, work)| work).chain(&mut work) {
+                    work.may_be_there = true;
                 }
-                // The other parts of the month rest on what was known of it, too.
-                for (_, other) in left.iter_mut().filter(|(other, _)| *other == month) {
-                    other.iter_mut().for_each(|work| work.may_be_there = true);
+                if matches!(outcome, Some(Outcome::Unknown)) {
+                    for work in &mut work {
+                        work.unsure = true;
+                    }
                 }
                 left.push_front((month, work));
             }

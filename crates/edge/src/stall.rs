@@ -1,5 +1,6 @@
 //! Connections whose other side does not read: what cannot be sent for too long is given up, so that nobody holds a place by taking
-//! his answer a byte an hour.
+//! his answer a byte an hour. And those whose other side still sends when we close: what it sends is read off for a moment, or the
+//! machine would reset the connection and the answer would be lost with it (RFC 9112, section 9.6).
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -10,6 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+/// How long, and how much, is read off a connection that we close.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
+
 /// A connection that fails with [`io::ErrorKind::TimedOut`] when nothing could be written for a time, while there was something to
 /// write.
 pub(crate) struct Stalling {
@@ -17,11 +22,13 @@ pub(crate) struct Stalling {
     limit: Duration,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Once our side is closed and the other still sends: until when, and how many bytes more.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl Stalling {
     pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, timer: None }
+        Self { stream, limit, timer: None, lingering: None }
     }
 
     fn watch<T>(
@@ -37,6 +44,29 @@ impl Stalling {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Stalling {
+    /// Reads off what still comes. One that sends nothing is not waited for.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 16 << 10];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            let read = match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => buffer.filled().len(),
+                Poll::Ready(Err(_)) => return Poll::Ready(Ok(())),
+                Poll::Pending => match &mut self.lingering {
+                    Some((until, _)) => return until.as_mut().poll(cx).map(Ok),
+                    None => return Poll::Ready(Ok(())),
+                },
+            };
+            let (_, left) = self.lingering.get_or_insert_with(|| (Box::pin(sleep(LINGER)), LINGER_BYTES));
+            if read == 0 || *left < read {
+                return Poll::Ready(Ok(()));
+            }
+            *left -= read;
+        }
     }
 }
 
@@ -72,6 +102,9 @@ impl AsyncWrite for Stalling {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.watch(cx, AsyncWrite::poll_shutdown)
+        if self.lingering.is_none() {
+            ready!(self.watch(cx, AsyncWrite::poll_shutdown))?;
+        }
+        self.linger(cx)
     }
 }

@@ -223,16 +223,15 @@ impl Config {
 
     /// The configuration of a command on a data directory: of the file that is named, or as the directory was served last.
     pub fn of(args: &DataDir) -> Result<Self, Error> {
-        let mut config = match &args.config {
-            Some(path) => Self::read(path)?,
-            None => {
-                let served = args.data_dir.clone().unwrap_or(Self::default().data_dir);
-                match Self::read(&served.join(SERVED)) {
-                    Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                        Self::default()
-                    }
-                    read => Self { data_dir: served, ..read? },
+        let mut config = if let Some(path) = &args.config {
+            Self::read(path)?
+        } else {
+            let served = args.data_dir.clone().unwrap_or(Self::default().data_dir);
+            match Self::read(&served.join(SERVED)) {
+                Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    Self::default()
                 }
+                read => Self { data_dir: served, ..read? },
             }
         };
         if let Some(dir) = &args.data_dir {

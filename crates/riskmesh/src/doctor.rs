@@ -80,7 +80,7 @@ impl Report {
             match bind(address) {
                 Ok(()) => Self::fine(what, &format!("{address} is free")),
                 Err(error) => {
-                    self.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")))
+                    self.bad(what, &anyhow::Error::from(error).context(format!("listen on {address}")));
                 }
             }
         }

@@ -57,7 +57,7 @@ impl Accounts {
             cas.with(columns(account))
         });
         let came = rows::write(&*self.store, WRITING, writes.collect()).await?;
-        came.into_iter().zip(accounts).map(|(came, account)| written(came, account)).collect()
+        came.into_iter().zip(accounts).map(|(came, account)| written(&came, account)).collect()
     }
 
     /// Replaces the row if it still has version `expected`.
@@ -71,7 +71,7 @@ impl Accounts {
             .if_equals((), "version", expected)
             .with(columns(account));
         let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
-        written(came.ok_or(Error::Contended { doing: WRITING })?, account)
+        written(&came.ok_or(Error::Contended { doing: WRITING })?, account)
     }
 
     /// Marks the last changes as told, where they still are the last ones.
@@ -218,7 +218,7 @@ fn key(tenant: &TenantId, id: &AccountId) -> Get {
     Get::row(&ACCOUNTS, (tenant.as_str(), id.as_str()), ())
 }
 
-fn written(came: Came, account: &Account) -> Result<Written<Account>, Error> {
+fn written(came: &Came, account: &Account) -> Result<Written<Account>, Error> {
     let there = read(came.row())?;
     Ok(Written::of(came, account, there))
 }

@@ -71,7 +71,7 @@ impl Clients {
             Ok::<_, Error>(cas.with(self.columns(tenant, client)?))
         });
         let came = rows::write(&*self.store, WRITING, writes.collect::<Result<_, _>>()?).await?;
-        came.into_iter().zip(clients).map(|(came, client)| self.written(tenant, came, client)).collect()
+        came.into_iter().zip(clients).map(|(came, client)| self.written(tenant, &came, client)).collect()
     }
 
     /// Replaces the row if it still has version `expected`.
@@ -85,10 +85,10 @@ impl Clients {
             .if_equals((), "version", expected)
             .with(self.columns(tenant, client)?);
         let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
-        self.written(tenant, came.ok_or(Error::Contended { doing: WRITING })?, client)
+        self.written(tenant, &came.ok_or(Error::Contended { doing: WRITING })?, client)
     }
 
-    fn written(&self, tenant: &TenantId, came: Came, client: &Client) -> Result<Written<Client>, Error> {
+    fn written(&self, tenant: &TenantId, came: &Came, client: &Client) -> Result<Written<Client>, Error> {
         let there = self.read(came.row(), tenant)?;
         Ok(Written::of(came, client, there))
     }

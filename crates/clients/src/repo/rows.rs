@@ -14,7 +14,7 @@ pub(crate) enum Written<T> {
 
 impl<T: PartialEq> Written<T> {
     /// From what was to be written and what is there. Where it is unknown who wrote, the same content is as good as one's own.
-    pub(crate) fn of(came: Came, after: &T, there: Option<T>) -> Self {
+    pub(crate) fn of(came: &Came, after: &T, there: Option<T>) -> Self {
         match came {
             Came::Applied => Self::Applied,
             Came::Unknown(_) if there.as_ref() == Some(after) => Self::Applied,

@@ -62,6 +62,22 @@ async fn http1_and_http2_are_served_on_one_port() {
 }
 
 #[tokio::test]
+async fn a_refusal_reaches_a_caller_who_is_still_sending() {
+    let world = World::new();
+    let listening = world.listen().await;
+    let length = 8 << 20;
+    let head = format!(
+        "POST /v1/clients HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n",
+        world.token(Role::Admin, "console")
+    );
+    for _ in 0..10 {
+        let answer = raw(&listening, &format!("{head}{}", " ".repeat(length))).await;
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_stops_finishes_what_it_has_begun_and_takes_no_more() {
     let world = World::new();
     let listening = world.listen().await;

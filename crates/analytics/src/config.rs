@@ -1,5 +1,6 @@
 //! What the operator decides about scores.
 
+use crate::signature::{self, PublicKey};
 use risk::fx::FxTable;
 use risk::refdata::CountryLists;
 use risk::{Model, RefData};
@@ -17,6 +18,9 @@ pub struct Config {
     pub country_risk: Option<PathBuf>,
     /// The exchange rates; see `models/refdata/fx-sample-1.toml`.
     pub fx_rates: Option<PathBuf>,
+    /// Whose files these must be: the Ed25519 public key in 64 hex digits that a detached signature beside each file, `FILE.sig`, is
+    /// checked with. Without it files are taken as they are.
+    pub signed_by: Option<PublicKey>,
     /// Clients of one batch of events that are worked on at once, 1 to 1024.
     pub concurrency: usize,
     /// Events of one batch, 1 to 100,000: the more, the more of them come to one recomputation.
@@ -25,7 +29,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { model: None, country_risk: None, fx_rates: None, concurrency: 64, batch: 5_000 }
+        Self {
+            model: None,
+            country_risk: None,
+            fx_rates: None,
+            signed_by: None,
+            concurrency: 64,
+            batch: 5_000,
+        }
     }
 }
 
@@ -51,6 +62,16 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file is not signed, or not by whom it should be.
+    #[error("analytics.{key}: {path} is not signed by analytics.signed-by")]
+    Signature {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: signature::Error,
     },
     /// A value is outside what it may be.
     #[error("analytics.{key} is {value}, allowed is {allowed}")]
@@ -82,31 +103,37 @@ impl Config {
     pub(crate) fn load_model(&self) -> Result<Model, Error> {
         let key = "model";
         let Some(path) = &self.model else { return Model::builtin().map_err(invalid(key, BUILTIN)) };
-        Model::parse(&read(key, path)?).map_err(invalid(key, path))
+        Model::parse(&self.read(key, path)?).map_err(invalid(key, path))
     }
 
     /// The reference data.
     pub(crate) fn load_refdata(&self) -> Result<RefData, Error> {
         let countries = match &self.country_risk {
-            Some(path) => {
-                CountryLists::parse(&read("country-risk", path)?).map_err(invalid("country-risk", path))?
-            }
+            Some(path) => CountryLists::parse(&self.read("country-risk", path)?)
+                .map_err(invalid("country-risk", path))?,
             None => RefData::builtin().map_err(invalid("country-risk", BUILTIN))?.countries().clone(),
         };
         let rates = match &self.fx_rates {
-            Some(path) => FxTable::parse(&read("fx-rates", path)?).map_err(invalid("fx-rates", path))?,
+            Some(path) => FxTable::parse(&self.read("fx-rates", path)?).map_err(invalid("fx-rates", path))?,
             None => FxTable::sample().map_err(invalid("fx-rates", BUILTIN))?,
         };
         Ok(RefData::new(Arc::new(countries), Arc::new(rates)))
+    }
+
+    /// A file's text, its signature checked where there must be one.
+    fn read(&self, key: &'static str, path: &Path) -> Result<String, Error> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|source| Error::Read { key, path: path.to_owned(), source })?;
+        if let Some(signed_by) = &self.signed_by {
+            let checked = signed_by.check(path, text.as_bytes());
+            checked.map_err(|source| Error::Signature { key, path: path.to_owned(), source })?;
+        }
+        Ok(text)
     }
 }
 
 /// Stands for a path where there is none.
 const BUILTIN: &str = "(built in)";
-
-fn read(key: &'static str, path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Read { key, path: path.to_owned(), source })
-}
 
 fn invalid<E>(key: &'static str, path: impl AsRef<Path>) -> impl FnOnce(E) -> Error
 where
@@ -140,6 +167,20 @@ mod tests {
         assert!(matches!(config.load_model(), Err(Error::Invalid { key: "model", .. })));
         std::fs::write(&path, Model::BUILTIN.replace("scorecard-1", "draft-2")).unwrap();
         assert_eq!(config.load_model().unwrap().version, "draft-2");
+    }
+
+    #[test]
+    fn with_a_key_only_files_signed_with_it_are_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.toml");
+        std::fs::write(&path, Model::BUILTIN).unwrap();
+        let (signed_by, sign) = signature::testing::key();
+        let config = Config { model: Some(path.clone()), signed_by: Some(signed_by), ..Config::default() };
+        assert!(matches!(config.load_model(), Err(Error::Signature { key: "model", .. })), "not signed");
+        std::fs::write(directory.path().join("model.toml.sig"), sign(Model::BUILTIN.as_bytes())).unwrap();
+        config.load_model().unwrap();
+        std::fs::write(&path, Model::BUILTIN.replace("scorecard-1", "draft-2")).unwrap();
+        assert!(matches!(config.load_model(), Err(Error::Signature { .. })), "changed after it was signed");
     }
 
     #[test]

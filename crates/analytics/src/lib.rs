@@ -20,6 +20,7 @@ mod refresh;
 mod repo;
 mod rpc;
 mod scorer;
+mod signature;
 mod sweep;
 mod tables;
 #[cfg(test)]

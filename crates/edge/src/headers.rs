@@ -8,7 +8,6 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use std::fmt::Write as _;
 use tonic::body::Body;
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
@@ -66,12 +65,7 @@ pub(crate) async fn success(response: Response<transcode::Body>, asked: &Asked<'
 /// A tag for answers whose service gives none: it tells equal texts, and, being weak, promises nothing to `If-Match`.
 pub(crate) fn weak_tag(body: &[u8]) -> HeaderValue {
     let hash = digest::digest(&digest::SHA256, body);
-    let mut tag = String::from("W/\"");
-    for byte in hash.as_ref().iter().take(12) {
-        // Writing to a String cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
+    let tag = format!("W/\"{}\"", hex::encode(&hash.as_ref()[..12]));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 

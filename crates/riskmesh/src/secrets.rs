@@ -4,7 +4,6 @@
 use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
 use riskmesh_core::cursor::Cursors;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -72,7 +71,8 @@ fn load(path: &Path) -> Result<Option<Key>, Error> {
         return Err(Error::Exposed(path.to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(fail)?;
-    let bytes = decode_hex(text.trim()).ok_or_else(|| Error::Malformed(path.to_owned()))?;
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| Error::Malformed(path.to_owned()))?;
     Key::new(&bytes).map(Some).map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))
 }
 
@@ -82,11 +82,7 @@ fn load_or_create(path: &Path) -> Result<Key, Error> {
     }
     let fail = |source| Error::Io { doing: "write key", path: path.to_owned(), source };
     let bytes: [u8; 32] = random_bytes().map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))?;
-    let mut text = String::with_capacity(64);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    let text = hex::encode(bytes);
     // Whole or not at all: written and synced under another name, then linked to its own, which fails where somebody was faster.
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
@@ -99,17 +95,6 @@ fn load_or_create(path: &Path) -> Result<Key, Error> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fail(error)),
         _ => load(path)?.ok_or_else(|| Error::Malformed(path.to_owned())),
     }
-}
-
-fn decode_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

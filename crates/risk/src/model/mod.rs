@@ -3,7 +3,7 @@
 //! A model is data that a compliance team owns, versions and signs; the code knows no number of its own. Files are parsed
 //! strictly ([`Model::parse`]) and several can be loaded side by side ([`Models`]), so that a client can be scored under a
 //! draft while the default stays. A model's hash is that of its file's bytes, which is also what a detached signature
-//! covers; verifying it is the loader's business.
+//! covers; verifying that is the loader's business.
 
 mod check;
 mod scorecard;

@@ -5,7 +5,6 @@ use super::Error;
 use crate::cli::Format;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -59,11 +58,7 @@ impl Fingerprint {
             self.upto += read as u64;
         }
         let digest = self.hasher.clone().finish();
-        Ok(digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(hex::encode(digest))
     }
 }
 

@@ -95,9 +95,11 @@ pub(crate) struct Writer<C> {
 impl<C: Commit> Writer<C> {
     /// Runs until it is told to stop, the queue is closed, or the engine fails.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let (mut stop, mut crowded) = (false, false);
+        let (mut stop, mut answered) = (false, 0);
         while !stop && let Some(first) = queue.blocking_recv() {
-            let (mut round, mut changes, mut bytes) = (Vec::new(), 0, 0);
+            let (mut round, mut changes, mut bytes) = (Vec::with_capacity(answered), 0, 0);
+            // Whoever queued up during the last round, and whoever that one has answered, if there are several.
+            let mut expected = None;
             let mut next = Some(first);
             while let Some(job) = next {
                 match job.work {
@@ -110,11 +112,13 @@ impl<C: Commit> Writer<C> {
                 }
                 let full = stop || changes >= ROUND_CHANGES || bytes >= ROUND_BYTES;
                 next = if full { None } else { queue.try_recv().ok() };
-                if next.is_none() && !full && crowded {
-                    next = gather(&mut queue);
+                if next.is_none() && !full {
+                    let expected =
+                        *expected.get_or_insert(if answered > 1 { round.len() + answered } else { 0 });
+                    next = if round.len() < expected { gather(&mut queue) } else { None };
                 }
             }
-            crowded = round.len() > 1;
+            answered = round.len();
             let (ops, replies): (Vec<_>, Vec<_>) = round.into_iter().unzip();
             match self.round(&ops) {
                 Ok(answers) => {

@@ -18,13 +18,13 @@ amount = { column = "amount" }
 currency = "EUR"
 booked-at = { column = "step", format = "step-hours", from = "2026-01-01" }
 "#;
-/// Three windows.
-const ROWS: u32 = 90_000;
+/// More than two windows.
+const ROWS: u32 = 300_000;
 
 fn write_files(dir: &Path) -> (String, String) {
     let mut rows = String::from("account,amount,step\n");
     for n in 0..ROWS {
-        writeln!(rows, "{},{}.00,{}", n % 50, 1000 + n % 9, n / 100).unwrap();
+        writeln!(rows, "{},{}.00,{}", n % 50, 1000 + n % 9, n / 400).unwrap();
     }
     let (file, mapping) = (dir.join("rows.csv"), dir.join("mapping.toml"));
     std::fs::write(&file, rows).unwrap();

@@ -87,7 +87,7 @@ impl Ingest {
         recorded: &mut Recorded,
     ) -> Result<(), riskmesh_core::Error> {
         self.events.ready().await;
-        let work = drop_repeats(batch, recorded);
+        let work = self.drop_repeats(batch, recorded);
         let owners = self.owners(tenant, &work).await?;
         let (work, orphans): (Vec<_>, Vec<_>) =
             work.into_iter().partition(|work| owners.contains_key(&work.entry.account));
@@ -127,6 +127,38 @@ impl Ingest {
         self.events.tell_months(tenant, pointer, told);
         recorded.rejected.sort_by_key(|rejected| rejected.index);
         Ok(())
+    }
+
+    /// Keeps one of entries that a batch holds twice; the others are duplicates, or conflicts where they differ.
+    fn drop_repeats(&self, batch: Vec<(usize, Box<Entry>)>, recorded: &mut Recorded) -> Vec<Work> {
+        let mut work: Vec<_> = batch
+            .into_iter()
+            .map(|(index, entry)| {
+                let content = self.transactions.content(&entry);
+                Work { index, entry, content, may_be_there: true, unsure: false }
+            })
+            .collect();
+        let mut first: HashMap<&str, &Content> = HashMap::with_capacity(work.len());
+        let kept: Vec<_> = work
+            .iter()
+            .map(|work| match first.entry(work.entry.id.as_str()) {
+                Slot::Vacant(slot) => {
+                    slot.insert(&work.content);
+                    true
+                }
+                Slot::Occupied(first) => {
+                    if **first.get() == work.content {
+                        recorded.duplicates += 1;
+                    } else {
+                        recorded.rejected.push(other_content(work));
+                    }
+                    false
+                }
+            })
+            .collect();
+        let mut kept = kept.into_iter();
+        work.retain(|_| kept.next().unwrap_or(true));
+        work
     }
 
     /// Whose accounts these are; missing and deleted ones are absent.
@@ -303,38 +335,6 @@ fn one_part_a_month(left: &mut VecDeque<(Month, Vec<Work>)>) -> VecDeque<(Month,
     let (now, later) = std::mem::take(left).into_iter().partition(|(month, _)| seen.insert(month.clone()));
     *left = later;
     now
-}
-
-/// Keeps one of entries that a batch holds twice; the others are duplicates, or conflicts where they differ.
-fn drop_repeats(batch: Vec<(usize, Box<Entry>)>, recorded: &mut Recorded) -> Vec<Work> {
-    let mut work: Vec<_> = batch
-        .into_iter()
-        .map(|(index, entry)| {
-            let content = entry.content();
-            Work { index, entry, content, may_be_there: true, unsure: false }
-        })
-        .collect();
-    let mut first: HashMap<&str, &Content> = HashMap::with_capacity(work.len());
-    let kept: Vec<_> = work
-        .iter()
-        .map(|work| match first.entry(work.entry.id.as_str()) {
-            Slot::Vacant(slot) => {
-                slot.insert(&work.content);
-                true
-            }
-            Slot::Occupied(first) => {
-                if **first.get() == work.content {
-                    recorded.duplicates += 1;
-                } else {
-                    recorded.rejected.push(other_content(work));
-                }
-                false
-            }
-        })
-        .collect();
-    let mut kept = kept.into_iter();
-    work.retain(|_| kept.next().unwrap_or(true));
-    work
 }
 
 fn other_content(work: &Work) -> Rejected {

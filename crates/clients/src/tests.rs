@@ -44,7 +44,7 @@ struct World {
 
 fn keys() -> (ColumnCipher, Cursors) {
     let key = || Key::new(&[7; 32]).unwrap();
-    (ColumnCipher::new(1, BTreeMap::from([(1, key())])).unwrap(), Cursors::new(key()))
+    (ColumnCipher::new(1, BTreeMap::from([(1, key())]), &[7; 32]).unwrap(), Cursors::new(key()))
 }
 
 fn open_store(dir: &Path) -> Arc<dyn Store> {

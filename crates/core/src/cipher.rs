@@ -5,6 +5,7 @@
 
 use crate::error::{Error, ErrorCode};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,11 +70,12 @@ impl Key {
     }
 }
 
-/// The keys for columns at rest: one that encrypts, and the older ones that still open.
+/// The keys for columns at rest: one that encrypts, the older ones that still open, and the one of the blind index.
 #[derive(Clone, Debug)]
 pub struct ColumnCipher {
     current: u32,
     keys: BTreeMap<u32, Key>,
+    index: hmac::Key,
 }
 
 /// Where a sealed value stands.
@@ -101,10 +103,11 @@ impl Place<'_> {
 }
 
 impl ColumnCipher {
-    /// A cipher that encrypts under key `current`, which must be among `keys`.
-    pub fn new(current: u32, keys: BTreeMap<u32, Key>) -> Result<Self, Error> {
+    /// A cipher that encrypts under key `current`, which must be among `keys`. The key of the index is for ever: under another one
+    /// nothing would be found again.
+    pub fn new(current: u32, keys: BTreeMap<u32, Key>, index: &[u8; 32]) -> Result<Self, Error> {
         if keys.contains_key(&current) {
-            Ok(Self { current, keys })
+            Ok(Self { current, keys, index: hmac::Key::new(hmac::HMAC_SHA256, index) })
         } else {
             Err(Error::internal("the current encryption key is missing"))
         }
@@ -126,6 +129,20 @@ impl ColumnCipher {
         };
         let key_id = u32::from_be_bytes([a, b, c, d]);
         self.key(key_id)?.open(&place.associated_data(key_id), rest)
+    }
+
+    /// The blind index of a value: equal values of one column have equal ones, and without the key nobody can try values out
+    /// (HMAC-SHA-256, cut to 128 bits).
+    pub fn index(&self, table: &str, column: &str, plain: &[u8]) -> [u8; 16] {
+        let mut mac = hmac::Context::with_key(&self.index);
+        for part in [table, column] {
+            mac.update(&(part.len() as u32).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.update(plain);
+        let mut index = [0; 16];
+        index.copy_from_slice(&mac.sign().as_ref()[..16]);
+        index
     }
 
     fn key(&self, id: u32) -> Result<&Key, Error> {
@@ -150,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_value_opens_in_its_place_only() {
-        let cipher = ColumnCipher::new(1, BTreeMap::from([(1, Key::random().unwrap())])).unwrap();
+        let cipher = ColumnCipher::new(1, BTreeMap::from([(1, Key::random().unwrap())]), &[7; 32]).unwrap();
         let sealed = cipher.seal(NAME, b"Ada").unwrap();
         assert!(!sealed.windows(3).any(|window| window == b"Ada"));
         assert_eq!(cipher.open(NAME, &sealed).unwrap(), b"Ada");
@@ -161,10 +178,25 @@ mod tests {
     }
 
     #[test]
+    fn an_index_is_of_a_value_a_column_and_a_key() {
+        let cipher =
+            |index| ColumnCipher::new(1, BTreeMap::from([(1, Key::random().unwrap())]), index).unwrap();
+        let (one, same, other) = (cipher(&[1; 32]), cipher(&[1; 32]), cipher(&[2; 32]));
+        let index = one.index("clients", "name", b"Ada");
+        assert_eq!(same.index("clients", "name", b"Ada"), index);
+        assert_ne!(other.index("clients", "name", b"Ada"), index);
+        for (table, column, plain) in
+            [("clients", "name", "Adb"), ("clientsn", "ame", "Ada"), ("clients", "nam", "eAda")]
+        {
+            assert_ne!(one.index(table, column, plain.as_bytes()), index);
+        }
+    }
+
+    #[test]
     fn old_keys_open_after_rotation() {
         let (old, new) = (Key::random().unwrap(), Key::random().unwrap());
-        let before = ColumnCipher::new(1, BTreeMap::from([(1, old.clone())])).unwrap();
-        let after = ColumnCipher::new(2, BTreeMap::from([(1, old), (2, new)])).unwrap();
+        let before = ColumnCipher::new(1, BTreeMap::from([(1, old.clone())]), &[7; 32]).unwrap();
+        let after = ColumnCipher::new(2, BTreeMap::from([(1, old), (2, new)]), &[7; 32]).unwrap();
         let sealed = before.seal(NAME, b"Ada").unwrap();
         assert_eq!(after.open(NAME, &sealed).unwrap(), b"Ada");
         assert!(before.open(NAME, &after.seal(NAME, b"Ada").unwrap()).is_err());

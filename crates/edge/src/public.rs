@@ -8,7 +8,7 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
-/// The services behind no token: health, and reflection on the sandbox.
+/// The services behind no token: health and reflection, which say what there is and nothing of what is in it.
 #[derive(Clone, Debug, Default)]
 pub struct Public {
     /// `/pkg.Service/Method`.

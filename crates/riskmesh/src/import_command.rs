@@ -3,12 +3,12 @@
 use crate::cli::{Format, ImportArgs};
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::import::{self, Ledger, Options};
+use crate::import::{self, Ledger, Options, Summary};
 use anyhow::Context as _;
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The largest answer: a message of entries that were all rejected.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -47,26 +47,12 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
         progress: std::io::stderr().is_terminal(),
     };
     let imported = import::run(options, ledger).await;
-    let elapsed = started.elapsed();
+    if let Ok(summary) = &imported {
+        say(summary, started.elapsed());
+    }
     let served = connection.is_served();
     connection.close().await?;
     let summary = imported?;
-
-    if let Some(line) = summary.resumed_at {
-        println!("resumed at line {line}");
-    }
-    if summary.started_over {
-        println!("started over: the file, or its reject file, is not as an interrupted import left it");
-    }
-    let entries = summary.created + summary.duplicates;
-    println!(
-        "{} rows: {} entries new, {} there already, {} rejected",
-        summary.rows, summary.created, summary.duplicates, summary.rejected
-    );
-    if summary.resumed_at.is_none() {
-        let seconds = elapsed.as_secs_f64();
-        println!("{seconds:.2} s, {:.0} entries/s", entries as f64 / seconds.max(1e-9));
-    }
     println!(
         "{}",
         if served { "scores follow as the server works off its log" } else { "scores are up to date" }
@@ -74,6 +60,24 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
     match summary.rejects {
         Some(path) => anyhow::bail!("{} rows were rejected: see {}", summary.rejected, path.display()),
         None => Ok(()),
+    }
+}
+
+/// What is recorded, before the scores follow.
+fn say(summary: &Summary, elapsed: Duration) {
+    if let Some(line) = summary.resumed_at {
+        println!("resumed at line {line}");
+    }
+    if summary.started_over {
+        println!("started over: the file, or its reject file, is not as an interrupted import left it");
+    }
+    println!(
+        "{} rows: {} entries new, {} there already, {} rejected",
+        summary.rows, summary.created, summary.duplicates, summary.rejected
+    );
+    if summary.resumed_at.is_none() {
+        let (seconds, entries) = (elapsed.as_secs_f64(), summary.created + summary.duplicates);
+        println!("{seconds:.2} s, {:.0} entries/s", entries as f64 / seconds.max(1e-9));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The keys of a data directory that are not for signing: one for page cursors, one or more for columns at rest. Each is a file of
+//! The keys of a data directory that are not for signing: one for page cursors, one or more for columns at rest, one for their blind
+//! index. Each is a file of
 //! 64 hex digits that only its owner may read, made on first start.
 
 use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
@@ -43,24 +44,34 @@ pub struct Secrets {
 impl Secrets {
     /// Loads the keys in a directory, and makes those that are missing.
     pub fn load_or_create(dir: &Path) -> Result<Self, Error> {
-        let cursors = Cursors::new(load_or_create(&dir.join("cursors.key"))?);
-        let mut columns = BTreeMap::from([(1, load_or_create(&dir.join("columns-1.key"))?)]);
+        let cursors = Cursors::new(key(&dir.join("cursors.key"))?);
+        let mut columns = BTreeMap::from([(1, key(&dir.join("columns-1.key"))?)]);
         // A rotation adds columns-2.key and so on: the highest number encrypts, all of them decrypt.
         for number in 2.. {
             let path = dir.join(format!("columns-{number}.key"));
             match load(&path)? {
-                Some(key) => drop(columns.insert(number, key)),
+                Some(bytes) => drop(columns.insert(number, made(&path, &bytes)?)),
                 None => break,
             }
         }
         let current = columns.keys().next_back().copied().unwrap_or(1);
-        let columns = ColumnCipher::new(current, columns)
+        let index = load_or_create(&dir.join("index.key"))?;
+        let columns = ColumnCipher::new(current, columns, &index)
             .map_err(|error| Error::Crypto(dir.to_owned(), Box::new(error)))?;
         Ok(Self { cursors, columns })
     }
 }
 
-fn load(path: &Path) -> Result<Option<Key>, Error> {
+/// The encryption key in a file.
+fn key(path: &Path) -> Result<Key, Error> {
+    made(path, &load_or_create(path)?)
+}
+
+fn made(path: &Path, bytes: &[u8; 32]) -> Result<Key, Error> {
+    Key::new(bytes).map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))
+}
+
+fn load(path: &Path) -> Result<Option<[u8; 32]>, Error> {
     let fail = |source| Error::Io { doing: "read key", path: path.to_owned(), source };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -73,12 +84,12 @@ fn load(path: &Path) -> Result<Option<Key>, Error> {
     let text = std::fs::read_to_string(path).map_err(fail)?;
     let mut bytes = [0; 32];
     hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| Error::Malformed(path.to_owned()))?;
-    Key::new(&bytes).map(Some).map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))
+    Ok(Some(bytes))
 }
 
-fn load_or_create(path: &Path) -> Result<Key, Error> {
-    if let Some(key) = load(path)? {
-        return Ok(key);
+fn load_or_create(path: &Path) -> Result<[u8; 32], Error> {
+    if let Some(bytes) = load(path)? {
+        return Ok(bytes);
     }
     let fail = |source| Error::Io { doing: "write key", path: path.to_owned(), source };
     let bytes: [u8; 32] = random_bytes().map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))?;

@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     layouts: Layouts,
     expiry: Keyspace,
     clock: Arc<dyn Clock>,
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
     queue_changes: usize,
     /// Writes whose callers have gone, and which the writer has not done yet.
@@ -98,8 +98,11 @@ impl Embedded {
             directory.store_catalog(catalog)?;
         }
 
-        // Every job holds room for at least one change, so this never fills up but for the last one, Work::Stop.
-        let (queue, jobs) = mpsc::channel(options.queue_changes + 1);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "bounded by `room`: every job holds some, but for Work::Stop"
+        )]
+        let (queue, jobs) = mpsc::unbounded_channel();
         let abandoned = Arc::new(AtomicIsize::new(0));
         let writer = Writer {
             abandoned: abandoned.clone(),
@@ -167,7 +170,7 @@ impl Drop for Embedded {
         self.inner.room.close();
         let (reply, _) = oneshot::channel();
         // Everything that was queued before is done before; if the writer has failed there is nobody to stop.
-        let _ = self.inner.queue.try_send(Job { work: Work::Stop, reply, room: None });
+        let _ = self.inner.queue.send(Job { work: Work::Stop, reply, room: None });
         if let Some(writer) = self.writer.take() {
             // A panic of the writer was reported by the panic hook; nothing can be added here.
             let _ = writer.join();
@@ -182,9 +185,8 @@ impl Inner {
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Error::Closed)?;
         let (reply, done) = oneshot::channel();
         let job = Job { work: Work::Write(ops), reply, room: Some(room) };
-        let slot = self.queue.reserve().await.map_err(|_| Error::Closed)?;
+        self.queue.send(job).map_err(|_| Error::Closed)?;
         let mut waiting = Waiting { done, abandoned: &self.abandoned };
-        slot.send(job);
         // The writer drops a job unanswered only when it fails.
         (&mut waiting.done).await.map_err(|_| Error::Unknown { operation: "write", source: None })?
     }

@@ -94,7 +94,7 @@ pub(crate) struct Writer<C> {
 
 impl<C: Commit> Writer<C> {
     /// Runs until it is told to stop, the queue is closed, or the engine fails.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
         let (mut stop, mut answered) = (false, 0);
         while !stop && let Some(first) = queue.blocking_recv() {
             let (mut round, mut changes, mut bytes) = (Vec::with_capacity(answered), 0, 0);
@@ -169,7 +169,7 @@ impl<C: Commit> Writer<C> {
 
 /// Waits for a next request, some ten microseconds at the most. The callers of the round before have just been answered, and most
 /// of them come again at once: without this they would find the round closed, and share every second sync only.
-fn gather(queue: &mut mpsc::Receiver<Job>) -> Option<Job> {
+fn gather(queue: &mut mpsc::UnboundedReceiver<Job>) -> Option<Job> {
     for _ in 0..GATHER_LOOKS {
         for _ in 0..8 {
             std::hint::spin_loop();

@@ -48,6 +48,11 @@ impl Process {
         Ok(Self { child, lines: Mutex::new(lines) })
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The lines printed until one is exactly `last`.
     pub fn wait_for(&self, last: &str) -> anyhow::Result<Vec<String>> {
         let deadline = Instant::now() + PATIENCE;

@@ -1,14 +1,13 @@
 //! One account's entry: what a transaction is here, checked and in exact units.
 
 use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
-use aws_lc_rs::digest::{SHA256, digest};
 use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Money, Timestamp, TransactionId};
 use std::time::Duration;
 
 /// How far ahead of our clock an entry may be booked: other clocks, and dates of other time zones.
 const AHEAD: Duration = Duration::from_hours(24);
 
-/// A digest of everything that an entry says.
+/// A keyed digest of everything that an entry says.
 pub(crate) type Content = [u8; 16];
 
 /// An entry on an account.
@@ -91,8 +90,8 @@ impl Entry {
         self.booked_at.month()
     }
 
-    /// A digest of everything that makes it this entry: the same id with another one is a conflict, not a duplicate.
-    pub(crate) fn content(&self) -> Content {
+    /// Everything that makes it this entry, as bytes: the same id with others is a conflict, not a duplicate.
+    pub(crate) fn content(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(160);
         for part in [
             self.account.as_str(),
@@ -113,9 +112,7 @@ impl Entry {
         ] {
             text.extend_from_slice(&number.to_be_bytes());
         }
-        let mut content = [0; 16];
-        content.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
-        content
+        text
     }
 }
 

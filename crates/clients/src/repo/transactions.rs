@@ -66,6 +66,11 @@ impl Transactions {
         Self { store, cipher }
     }
 
+    /// By what an entry is recognised. Among it is the account of the other side, so it takes a key to try values out.
+    pub(crate) fn content(&self, entry: &Entry) -> Content {
+        self.cipher.index(TRANSACTION_IDS.name, "content", &entry.content())
+    }
+
     /// Claims the ids of entries, each with its content, in their order.
     pub(crate) async fn claim(
         &self,

@@ -21,7 +21,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 /// Workers; each takes the accounts of its share, so that no two write one account at once.
 const WORKERS: usize = 4;
 /// Entries of one window, and rows.
-const WINDOW: usize = 32_768;
+const WINDOW: usize = 131_072;
 /// Entries of one message.
 const MESSAGE: usize = 8_192;
 /// Windows on their way at a time.
@@ -86,12 +86,8 @@ struct Window {
     line: u64,
 }
 
-/// One worker's part of a window; `origins[i]` is where `entries[i]` came from.
-#[derive(Default)]
-struct Share {
-    entries: Vec<Transaction>,
-    origins: Vec<Origin>,
-}
+/// One worker's part of a window: entries, and where they came from.
+type Share = Vec<(Transaction, Origin)>;
 
 struct Job {
     share: Share,
@@ -201,7 +197,7 @@ fn read_windows(
     let mut cells = Cells::new();
     loop {
         let mut window = Window { shares: Vec::new(), rejects: Vec::new(), rows: 0, byte: 0, line: 0 };
-        window.shares.resize_with(WORKERS, Share::default);
+        window.shares.resize_with(WORKERS, Share::new);
         let mut entries = 0;
         let mut more = true;
         while entries < WINDOW && window.rows < WINDOW as u64 {
@@ -221,8 +217,7 @@ fn read_windows(
                     entries += made.len();
                     for entry in made {
                         let share = &mut window.shares[share_of(&entry.account_id)];
-                        share.entries.push(entry);
-                        share.origins.push(origin.clone());
+                        share.push((entry, origin.clone()));
                     }
                 }
                 Err(reason) => {
@@ -275,15 +270,14 @@ fn spawn_worker(ledger: Ledger, create: bool) -> mpsc::Sender<Job> {
 }
 
 /// Records a share, message by message; a message is sent again while the server is not available.
-async fn record(ledger: &Ledger, share: Share, create: bool) -> Result<Done, Error> {
+async fn record(ledger: &Ledger, mut share: Share, create: bool) -> Result<Done, Error> {
     let mut done = Done::default();
-    let Share { mut entries, mut origins } = share;
-    while !entries.is_empty() {
-        let rest = entries.split_off(entries.len().min(MESSAGE));
-        let later = origins.split_off(origins.len().min(MESSAGE));
-        let (batch, origins) =
-            (std::mem::replace(&mut entries, rest), std::mem::replace(&mut origins, later));
-        let message = IngestTransactionsRequest { transactions: batch, create_missing_accounts: create };
+    // What one message has of an account is written together: the fewer messages an account is in, the better.
+    share.sort_by(|(one, _), (other, _)| one.account_id.cmp(&other.account_id));
+    let mut left = share.into_iter();
+    while left.len() > 0 {
+        let (transactions, origins): (Vec<_>, Vec<_>) = left.by_ref().take(MESSAGE).unzip();
+        let message = IngestTransactionsRequest { transactions, create_missing_accounts: create };
         let answer = send(ledger, &message).await?;
         done.created += answer.created.cast_unsigned();
         done.duplicates += answer.duplicates.cast_unsigned();

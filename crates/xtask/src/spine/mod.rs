@@ -2,6 +2,7 @@
 //! a directory of its own, removes it, and talks to loopback only. docs/benchmarks/spine.md says how to read them.
 
 mod cold_start;
+mod cores;
 mod import;
 mod load;
 mod rest_get;

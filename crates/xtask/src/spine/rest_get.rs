@@ -2,6 +2,7 @@
 //! at half of that.
 
 use super::Bench;
+use super::cores::{self, Cores};
 use super::load::{self, Connection, Target};
 use super::server::{Server, token};
 use crate::report::Measurement;
@@ -21,10 +22,14 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
     let riskmesh = bench.riskmesh()?;
     let dir = bench.scratch()?;
     let server = Server::start(&riskmesh, dir.path())?;
+    let cores = Cores::split()?;
+    cores::pin(server.process.id(), &cores.server)?;
+    cores::pin(std::process::id(), &cores.load)?;
     let target = Target { address: server.address, token: token(&riskmesh, dir.path())?, paths: Vec::new() };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start a runtime")?;
     let measurement = runtime.block_on(requests(target, bench.args.time()))?;
+    let measurement = measurement.with("server_cores", cores.server).with("load_cores", cores.load);
     // Connections close with the runtime; a server that drains would wait for them.
     drop(runtime);
     server.stop()?;

@@ -89,8 +89,14 @@ pub enum Error {
 }
 
 impl Config {
+    /// Reads the files as a start does.
+    pub fn check_files(&self) -> Result<(), Error> {
+        self.load_model()?;
+        self.load_refdata().map(drop)
+    }
+
     /// Checks what needs no file.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
         let within = |key, value: usize, most: usize, allowed| match value {
             value if (1..=most).contains(&value) => Ok(()),
             value => Err(Error::Value { key, value, allowed }),

@@ -3,7 +3,7 @@
 //! 1. Read where the months stand.
 //! 2. Claim the ids: insert-if-absent by (tenant, id). An id held with other content is a conflict; with the same content it is
 //!    this entry, finished or not.
-//! 3. Write the outbox pointer, and enter the months in the accounts' directories.
+//! 3. Write the outbox pointer, and enter new months in the accounts' directories.
 //! 4. Month by month, in one conditional batch on the month's version: the rows that are not there, the hour counts, the untold
 //!    hours. Only rows of ids that were claimed before can be there; an id that was new has none as long as the month is as it
 //!    was read before the claim. Whoever loses the race reads again: rows that are there by now are not added or counted twice.
@@ -103,19 +103,24 @@ impl Ingest {
         }
         let months: Vec<Month> = groups.keys().cloned().collect();
         let summaries = self.transactions.summaries(tenant, &months).await?;
-        let known = months.into_iter().zip(summaries).collect();
+        let known: Known = months.into_iter().zip(summaries).collect();
         self.claim(tenant, &mut groups, recorded).await?;
         if groups.is_empty() {
+            recorded.rejected.sort_by_key(|rejected| rejected.index);
             return Ok(());
         }
 
         let months: Vec<Month> = groups.keys().cloned().collect();
-        let directory: Vec<_> = months.iter().map(|month| (month.account.clone(), month.bucket)).collect();
+        // A month that has ever been written is in the directory, and its account cannot be deleted any more.
+        let is_new =
+            |month: &&Month| known.get(*month).is_none_or(|summary: &Summary| summary.version.is_none());
+        let new: Vec<_> =
+            months.iter().filter(is_new).map(|month| (month.account.clone(), month.bucket)).collect();
         let (pointer, opened) = tokio::try_join!(self.events.intend_months(tenant, &months), async {
-            self.buckets.open(tenant, &directory).await.map_err(riskmesh_core::Error::from)
+            self.buckets.open(tenant, &new).await.map_err(riskmesh_core::Error::from)
         })?;
-        for (month, opened) in months.iter().zip(opened) {
-            if !opened && let Some(closed) = groups.remove(month) {
+        for ((account, bucket), opened) in new.into_iter().zip(opened) {
+            if !opened && let Some(closed) = groups.remove(&Month { account, bucket }) {
                 recorded.rejected.extend(
                     closed.iter().map(|work| {
                         work.rejected(ErrorCode::AccountNotFound, "The account was deleted".into())

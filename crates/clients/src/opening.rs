@@ -99,8 +99,13 @@ impl Masters {
         }
         let ids: Vec<AccountId> = accounts.iter().map(|account| account.id.clone()).collect();
         let intents = self.events.intend_accounts(tenant, &ids).await?;
-        // An account that is there by now is somebody else's doing, and what was asked for.
         let written = self.accounts.insert(tenant, &accounts).await?;
+        for (account, written) in accounts.iter().zip(&written) {
+            // One that was deleted can be opened again; one that is there is somebody else's doing, and what was asked for.
+            if matches!(written, Written::Lost(Some(there)) if there.deleted) {
+                left.extend(wanted.iter().find(|wanted| wanted.account == account.id).cloned());
+            }
+        }
         let accounts = applied(accounts, &written);
         let listed = self.accounts.list_first(tenant, &accounts).await?;
         let mut opened = Vec::with_capacity(accounts.len());

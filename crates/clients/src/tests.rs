@@ -4,6 +4,7 @@
 
 use crate::domain::entry::tests::message;
 use crate::ingest::Recorded;
+use crate::masters::{AccountStart, ListStart};
 use crate::{Deps, Service, TABLES};
 use api::clients::v1::accounts_service_server::AccountsService as _;
 use api::clients::v1::clients_service_server::ClientsService as _;
@@ -22,7 +23,7 @@ use futures::StreamExt as _;
 use riskmesh_core::cipher::{ColumnCipher, Key};
 use riskmesh_core::clock::{DAY_MS, HOUR_MS};
 use riskmesh_core::cursor::Cursors;
-use riskmesh_core::{ErrorCode, SystemClock, TenantId, Timestamp};
+use riskmesh_core::{AccountId, Currency, ErrorCode, SystemClock, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -491,4 +492,37 @@ async fn counts_of_a_batch_add_up() {
     world.service.transactions.ingest.record(&tenant, entries, &mut recorded).await.unwrap();
     assert_eq!((recorded.created, recorded.duplicates, recorded.rejected.len()), (2_300, 0, 0));
     assert_eq!(world.list(of_client("1")).await.page.unwrap().total, 2_300);
+}
+
+#[tokio::test]
+async fn missing_accounts_are_opened_once_whoever_opens_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path()).await;
+    world.client("7", &[]).await;
+    world.client("8", &["0000000008"]).await;
+    // Once somebody else's, and deleted.
+    world.create_account("7", "0000000009").await.unwrap();
+    let delete = DeleteAccountRequest { client_id: "7".into(), account_id: "0000000009".into() };
+    world.service.accounts.delete_account(request(delete)).await.unwrap();
+    let tenant = TenantId::new("acme").unwrap();
+    let ids: Vec<AccountId> = (1..=40).map(|n| AccountId::new(&format!("{n:010}")).unwrap()).collect();
+    let masters = &world.service.transactions.masters;
+    let open = async |of: std::ops::Range<usize>| {
+        masters.create_missing(&tenant, ids[of].iter().map(|id| (id, Currency::EUR))).await
+    };
+    let (one, two, three) = tokio::join!(open(0..30), open(10..40), open(0..40));
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    open(0..40).await.unwrap();
+
+    world.service.settle().await;
+    let page = masters.list_clients(&tenant, None, ListStart::Offset(0), 100).await.unwrap();
+    let listed: BTreeSet<_> = page.clients.iter().map(|client| client.id.to_string()).collect();
+    assert_eq!((page.total, page.clients.len(), listed.len()), (40, 40, 40));
+    for client in page.clients {
+        assert!(!client.pending, "client {} was not told of", client.id);
+        let (accounts, count, more) =
+            masters.list_accounts(&tenant, &client.id, AccountStart::Offset(0), 10).await.unwrap();
+        assert_eq!((accounts.len(), count, more), (1, 1, false), "client {}", client.id);
+        assert!(!accounts[0].pending && accounts[0].id.as_str().ends_with(client.id.as_str()));
+    }
 }

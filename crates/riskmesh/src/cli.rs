@@ -120,7 +120,8 @@ pub struct TokenArgs {
 /// What can be imported.
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
-    /// Imports transactions; rows that are there already do no harm, so an import can be repeated and resumed.
+    /// Imports transactions; rows that are there already do no harm, so an import can be repeated and resumed. Of rows with one id and
+    /// different content one is recorded, whichever comes first to the server, and the others are rejected.
     Transactions(ImportArgs),
 }
 

@@ -160,6 +160,12 @@ pub enum Error {
         /// Where and why.
         message: String,
     },
+    /// A setting of the edge.
+    #[error("configuration key {0}")]
+    Edge(#[from] edge::Invalid),
+    /// A setting of analytics.
+    #[error("configuration key {0}")]
+    Analytics(#[from] analytics::ConfigError),
     /// The note in the data directory cannot be written.
     #[error("note configuration in {path}")]
     Remember {
@@ -291,6 +297,8 @@ impl Config {
         if self.edge.listen == self.admin_listen && self.edge.listen.port() != 0 {
             return refuse("admin-listen", self.admin_listen.to_string(), "it must differ from edge.listen");
         }
+        self.edge.check()?;
+        self.analytics.check()?;
         if !self.admin_listen.ip().is_loopback() {
             let allowed =
                 "it asks for no token and has no TLS: it must be a loopback address (127.0.0.1:9901)";

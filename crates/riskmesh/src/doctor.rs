@@ -26,13 +26,22 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for name in Config::unknown_variables() {
         Report::note("environment", &format!("{name} is not a variable of ours"));
     }
+    match config.analytics.check_files() {
+        Ok(()) => Report::fine("model and reference data", "are valid"),
+        Err(error) => report.bad("model and reference data", &error.into()),
+    }
+    if config.data_dir.exists() && !config.data_dir.is_dir() {
+        let path = config.data_dir.display();
+        report.bad("data directory", &anyhow::anyhow!("{path} is not a directory"));
+        return report.end();
+    }
     if !config.data_dir.join(node::KEYS).is_dir() {
         Report::note("data directory", &format!("{} is new: a start makes it", config.data_dir.display()));
         report.ports(&config);
         return report.end();
     }
     let keys = node::issuer(&config, Arc::new(SystemClock)).map_err(anyhow::Error::from);
-    let keys = keys.and_then(|_| Ok(Secrets::load_or_create(&config.data_dir.join(node::KEYS))?));
+    let keys = keys.and_then(|_| Ok(Secrets::load(&config.data_dir.join(node::KEYS))?));
     match keys {
         Ok(_) => Report::fine("keys", "are there and private"),
         Err(error) => report.bad("keys", &error),

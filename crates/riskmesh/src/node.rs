@@ -163,7 +163,12 @@ impl Node {
         let roles = roles(config, purpose)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (issuer, keys) = issuer(config, clock.clone())?;
-        let secrets = Secrets::load_or_create(&config.data_dir.join(KEYS))?;
+        let keys_dir = config.data_dir.join(KEYS);
+        let secrets = if config.data_dir.join(STORE).exists() {
+            Secrets::load(&keys_dir)?
+        } else {
+            Secrets::load_or_create(&keys_dir)?
+        };
         let verifier =
             Arc::new(Verifier::new(&keys.jwks(), &config.auth.issuer, &config.auth.audience, clock.clone()));
         let policy = Arc::new(Policy::new()?);

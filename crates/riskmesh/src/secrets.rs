@@ -25,6 +25,9 @@ pub enum Error {
     /// Not 64 hex digits.
     #[error("{} is not a key: 64 hex digits", .0.display())]
     Malformed(PathBuf),
+    /// There is none, and there should be.
+    #[error("{} is missing: what the store holds cannot be read without it; restore it from a backup", .0.display())]
+    Missing(PathBuf),
     /// Others on the machine could read it.
     #[error("{} must not be accessible to others: chmod 600 it", .0.display())]
     Exposed(PathBuf),
@@ -42,8 +45,18 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Loads the keys in a directory, and makes those that are missing.
+    /// Loads the keys in a directory, and makes those that are missing: for a directory without a store.
     pub fn load_or_create(dir: &Path) -> Result<Self, Error> {
+        Self::with(dir, load_or_create)
+    }
+
+    /// Loads the keys in a directory. New ones beside an old store would open nothing of it.
+    pub fn load(dir: &Path) -> Result<Self, Error> {
+        Self::with(dir, |path| load(path)?.ok_or_else(|| Error::Missing(path.to_owned())))
+    }
+
+    fn with(dir: &Path, load_one: impl Fn(&Path) -> Result<[u8; 32], Error>) -> Result<Self, Error> {
+        let key = |path: &Path| made(path, &load_one(path)?);
         let cursors = Cursors::new(key(&dir.join("cursors.key"))?);
         let mut columns = BTreeMap::from([(1, key(&dir.join("columns-1.key"))?)]);
         // A rotation adds columns-2.key and so on: the highest number encrypts, all of them decrypt.
@@ -55,16 +68,11 @@ impl Secrets {
             }
         }
         let current = columns.keys().next_back().copied().unwrap_or(1);
-        let index = load_or_create(&dir.join("index.key"))?;
+        let index = load_one(&dir.join("index.key"))?;
         let columns = ColumnCipher::new(current, columns, &index)
             .map_err(|error| Error::Crypto(dir.to_owned(), Box::new(error)))?;
         Ok(Self { cursors, columns })
     }
-}
-
-/// The encryption key in a file.
-fn key(path: &Path) -> Result<Key, Error> {
-    made(path, &load_or_create(path)?)
 }
 
 fn made(path: &Path, bytes: &[u8; 32]) -> Result<Key, Error> {
@@ -128,6 +136,22 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Secrets::load_or_create(dir.path()), Err(Error::Exposed(_))));
+    }
+
+    #[test]
+    fn a_lost_key_is_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Secrets::load_or_create(dir.path()).unwrap());
+        Secrets::load(dir.path()).unwrap();
+        for name in ["cursors.key", "columns-1.key", "index.key"] {
+            let path = dir.path().join(name);
+            let kept = std::fs::read(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            assert!(matches!(Secrets::load(dir.path()), Err(Error::Missing(missing)) if missing == path));
+            assert!(!path.exists());
+            std::fs::write(&path, kept).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     #[test]

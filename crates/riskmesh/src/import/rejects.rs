@@ -3,7 +3,7 @@
 
 use super::Error;
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,17 @@ pub(super) struct Rejects {
     length: u64,
 }
 
+/// How the file begins.
+const HEADER: [&str; 3] = ["line", "reason", "row"];
+
+/// Whether this is what an import writes, and not anything else that must not be lost.
+fn is_ours(file: &File) -> std::io::Result<bool> {
+    let expected = format!("{}\n", HEADER.join(","));
+    let mut found = Vec::new();
+    file.take(expected.len() as u64).read_to_end(&mut found)?;
+    Ok(found == expected.as_bytes())
+}
+
 impl Rejects {
     /// Whether the file holds what a checkpoint says of it.
     pub(super) fn fits(path: &Path, length: u64) -> bool {
@@ -50,8 +61,9 @@ impl Rejects {
         })?;
         let mut rejects = Self { path: path.to_owned(), source, file: None, length };
         if length == 0 {
-            match std::fs::remove_file(path) {
-                Ok(()) => {}
+            match File::open(path) {
+                Ok(there) if is_ours(&there).map_err(fail)? => std::fs::remove_file(path).map_err(fail)?,
+                Ok(_) => return Err(fail(std::io::Error::other("there is another file of this name"))),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fail(error)),
             }
@@ -80,7 +92,7 @@ impl Rejects {
         let fail = |source| Error::File { doing: "write reject file", path: path.clone(), source };
         let mut writer = csv::Writer::from_writer(Vec::new());
         if self.file.is_none() {
-            writer.write_record(["line", "reason", "row"]).map_err(|error| fail(error.into()))?;
+            writer.write_record(HEADER).map_err(|error| fail(error.into()))?;
             // Rows are data of clients: for nobody else to read.
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
             self.file = Some(file.map_err(fail)?);
@@ -134,6 +146,10 @@ mod tests {
         assert!(
             Rejects::open(&path, 0, &source).is_ok() && !path.exists(),
             "a fresh import leaves no stale file"
+        );
+        assert!(
+            Rejects::open(&source, 0, &source).is_err() && source.exists(),
+            "nor takes what is not its own"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of a file, each with its line and its bytes: CSV with a header, or one JSON object a line.
 //!
-//! A row has a bounded size. A CSV row that goes over several lines and makes no sense (a quote that nobody closes swallows what comes
-//! after it) is taken for one bad line, and reading goes on with the next.
+//! A row has a bounded size. A CSV row that goes over several lines with quotes that are out of place (one that nobody closes swallows
+//! what comes after it) is taken for one bad line, and reading goes on with the next.
 
 use super::Error;
 use super::checkpoint::Checkpoint;
@@ -19,6 +19,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+/// What some programs put before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The longest row.
 const MAX_ROW: u64 = 1 << 20;
 
@@ -28,8 +30,6 @@ pub(super) enum Rows {
         reader: csv::Reader<Limited>,
         record: csv::ByteRecord,
         width: usize,
-        /// 1 where lines end in CR LF: the reader takes a row to end at the CR, and the LF to begin the next.
-        behind: u64,
         path: PathBuf,
     },
     Ndjson {
@@ -49,8 +49,6 @@ pub(super) type Cells = Vec<String>;
 pub(super) struct Row {
     /// Its line, from 1.
     pub(super) line: u64,
-    /// How many lines it goes over.
-    pub(super) lines: u64,
     /// Its bytes in the file.
     pub(super) span: Range<u64>,
     /// Its cells, or why it has none.
@@ -60,13 +58,15 @@ pub(super) struct Row {
 /// A file that seems to end where a row has become too long.
 pub(super) struct Limited {
     file: File,
+    /// Its bytes, when it was opened.
+    length: u64,
     left: u64,
     is_cut: bool,
 }
 
 impl Limited {
-    fn new(file: File) -> Self {
-        Self { file, left: MAX_ROW, is_cut: false }
+    fn new(file: File) -> io::Result<Self> {
+        Ok(Self { length: file.metadata()?.len(), file, left: MAX_ROW, is_cut: false })
     }
 
     /// A new row begins.
@@ -105,8 +105,9 @@ impl Rows {
                 let refuse = |reason: String| Error::Format { path: path.to_owned(), reason };
                 let mut reader = csv::ReaderBuilder::new()
                     .flexible(true)
+                    .terminator(csv::Terminator::Any(b'\n'))
                     .buffer_capacity(1 << 18)
-                    .from_reader(Limited::new(file));
+                    .from_reader(Limited::new(file).map_err(fail)?);
                 let header = reader.headers().map_err(|error| refuse(error.to_string()))?.clone();
                 if header.is_empty() {
                     return Err(refuse("there is no header line".into()));
@@ -116,11 +117,13 @@ impl Rows {
                 }
                 let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
                 let width = names.len();
-                let mut after = [0];
-                reader.get_ref().file.read_at(&mut after, reader.position().byte()).map_err(fail)?;
-                let behind = u64::from(after == *b"\n");
+                for (position, name) in names.iter().enumerate() {
+                    if names[..position].contains(name) {
+                        return Err(refuse(format!("the header has the column {name:?} twice")));
+                    }
+                }
                 let record = csv::ByteRecord::new();
-                let rows = Self::Csv { reader, record, width, behind, path: path.to_owned() };
+                let rows = Self::Csv { reader, record, width, path: path.to_owned() };
                 Ok((rows, Columns::fixed(names)))
             }
             Format::Ndjson => {
@@ -164,35 +167,42 @@ impl Rows {
     /// Reads the next row into `cells`; `None` at the end.
     pub(super) fn next(&mut self, cells: &mut Cells) -> Result<Option<Row>, Error> {
         match self {
-            Self::Csv { reader, record, width, behind, path } => {
+            Self::Csv { reader, record, width, path } => loop {
                 let refuse =
                     |error: csv::Error| Error::Format { path: path.clone(), reason: error.to_string() };
                 reader.get_mut().next_row();
                 if !reader.read_byte_record(record).map_err(refuse)? {
+                    if reader.get_ref().is_cut {
+                        // A mebibyte of blank lines is no end.
+                        let here = reader.position().clone();
+                        reader.seek_raw(SeekFrom::Start(here.byte()), here).map_err(refuse)?;
+                        continue;
+                    }
                     return Ok(None);
                 }
-                let start = record.position().cloned().unwrap_or_else(csv::Position::new);
-                let (line, from) = (start.line() + *behind, start.byte() + *behind);
-                let mut row = Row {
-                    line,
-                    lines: (reader.position().line() + *behind - line).max(1),
-                    span: from..reader.position().byte().max(from),
-                    cells: Ok(()),
-                };
-                let fail = |source| Error::File { doing: "read", path: path.clone(), source };
-                let unclosed = reader.get_ref().is_cut
-                    || row.lines > 1 && has_open_quote(&reader.get_ref().file, &row.span).map_err(fail)?;
-                row.cells = if unclosed {
-                    Err("a quote is not closed, or the row is longer than 1 MiB".into())
-                } else {
-                    csv_cells(record, *width, cells)
-                };
-                if row.cells.is_err() {
-                    self.one_line(&mut row)?;
+                if record.len() == 1 && record.get(0) == Some(b"\r") {
+                    continue; // a blank line
                 }
-                Ok(Some(row))
-            }
-            Self::Ndjson { reader, columns, text, byte, line, path } => {
+                let start = record.position().cloned().unwrap_or_else(csv::Position::new);
+                let (line, from) = (start.line(), start.byte());
+                let mut row = Row { line, span: from..reader.position().byte(), cells: Ok(()) };
+                let fail = |source| Error::File { doing: "read", path: path.clone(), source };
+                let Limited { file, length, is_cut, .. } = reader.get_ref();
+                // Where a quote can have swallowed something, or the file ends within one.
+                let doubtful = record.as_slice().contains(&b'\n') || row.span.end >= *length;
+                if *is_cut || doubtful && !is_well_quoted(file, &row.span).map_err(fail)? {
+                    // Taken for its first line only: what a stray quote has swallowed is not part of the bad row.
+                    row.span.end = end_of_line(file, from).map_err(fail)?;
+                    row.cells = Err("a quote is out of place, or the row is longer than 1 MiB".into());
+                    let mut next = start;
+                    next.set_byte(row.span.end).set_line(line + 1);
+                    reader.seek(next).map_err(refuse)?;
+                } else {
+                    row.cells = csv_cells(record, *width, cells);
+                }
+                return Ok(Some(row));
+            },
+            Self::Ndjson { reader, columns, text, byte, line, path } => loop {
                 let fail = |source| Error::File { doing: "read", path: path.clone(), source };
                 text.clear();
                 let read = reader.by_ref().take(MAX_ROW).read_until(b'\n', text).map_err(fail)?;
@@ -205,29 +215,16 @@ impl Rows {
                 if text.last() != Some(&b'\n') && read as u64 == MAX_ROW {
                     *byte += reader.skip_until(b'\n').map_err(fail)? as u64;
                     let reason = "the line is longer than 1 MiB".to_owned();
-                    return Ok(Some(Row { line: row, lines: 1, span: from..*byte, cells: Err(reason) }));
+                    return Ok(Some(Row { line: row, span: from..*byte, cells: Err(reason) }));
                 }
-                let cells = json_cells(text, columns, cells);
-                Ok(Some(Row { line: row, lines: 1, span: from..*byte, cells }))
-            }
+                let object = text.strip_prefix(if from == 0 { BOM } else { &[] }).unwrap_or(text.as_slice());
+                if object.trim_ascii().is_empty() {
+                    continue; // a blank line
+                }
+                let cells = json_cells(object, columns, cells);
+                return Ok(Some(Row { line: row, span: from..*byte, cells }));
+            },
         }
-    }
-
-    /// Takes a bad row, the one read last, for its first line only, and goes on with the second.
-    pub(super) fn one_line(&mut self, row: &mut Row) -> Result<(), Error> {
-        let Self::Csv { reader, behind, path, .. } = self else { return Ok(()) };
-        if row.lines > 1 || reader.get_ref().is_cut {
-            let fail = |source| Error::File { doing: "read", path: path.clone(), source };
-            let (end, is_ended) = end_of_line(&reader.get_ref().file, row.span.start).map_err(fail)?;
-            row.span.end = end;
-            let behind = if is_ended { *behind } else { 0 };
-            row.lines = 1;
-            let mut next = reader.position().clone();
-            next.set_byte(end - behind).set_line(row.line + 1 - behind);
-            let refuse = |error: csv::Error| Error::Format { path: path.clone(), reason: error.to_string() };
-            reader.seek(next).map_err(refuse)?;
-        }
-        Ok(())
     }
 
     /// The byte and the line after the row read last.
@@ -239,25 +236,49 @@ impl Rows {
     }
 }
 
-/// Whether a quote in these bytes has no other one to close it.
-fn has_open_quote(file: &File, span: &Range<u64>) -> io::Result<bool> {
+/// Whether quotes in a row's bytes stand as RFC 4180 has them: around whole cells, and doubled inside of these.
+fn is_well_quoted(file: &File, span: &Range<u64>) -> io::Result<bool> {
     let mut bytes = vec![0; usize::try_from(span.end - span.start).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut bytes, span.start)?;
-    Ok(bytes.iter().fold(false, |open, byte| open ^ (*byte == b'"')))
+    let mut rest = bytes.as_slice();
+    loop {
+        let Some(quoted) = rest.strip_prefix(b"\"") else {
+            let end = rest.iter().position(|byte| matches!(byte, b',' | b'"'));
+            match end.map(|end| rest.split_at(end)) {
+                Some((_, [b',', after @ ..])) => rest = after,
+                Some(_) => return Ok(false),
+                None => return Ok(true),
+            }
+            continue;
+        };
+        rest = quoted;
+        loop {
+            let Some(end) = rest.iter().position(|byte| *byte == b'"') else { return Ok(false) };
+            match &rest[end + 1..] {
+                [b'"', after @ ..] => rest = after,
+                [b',', after @ ..] => {
+                    rest = after;
+                    break;
+                }
+                [] | [b'\n'] | [b'\r', b'\n'] => return Ok(true),
+                _ => return Ok(false),
+            }
+        }
+    }
 }
 
-/// Where the line that begins at a byte ends, and whether a line feed ends it.
-fn end_of_line(file: &File, from: u64) -> io::Result<(u64, bool)> {
+/// Where the line that begins at a byte ends.
+fn end_of_line(file: &File, from: u64) -> io::Result<u64> {
     let mut buffer = [0; 1 << 14];
     let mut at = from;
     loop {
         let read = file.read_at(&mut buffer, at)?;
         if let Some(end) = buffer[..read].iter().position(|byte| *byte == b'\n') {
-            return Ok((at + (end + 1) as u64, true));
+            return Ok(at + (end + 1) as u64);
         }
         at += read as u64;
         if read == 0 {
-            return Ok((at, false));
+            return Ok(at);
         }
     }
 }
@@ -267,7 +288,9 @@ fn csv_cells(record: &csv::ByteRecord, width: usize, cells: &mut Cells) -> Resul
         return Err(format!("the row has {} columns, the header {width}", record.len()));
     }
     cells.resize_with(width, String::new);
-    for (cell, bytes) in cells.iter_mut().zip(record) {
+    for (position, (cell, bytes)) in cells.iter_mut().zip(record).enumerate() {
+        // Lines may end in CR LF.
+        let bytes = if position + 1 == width { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
         let text = std::str::from_utf8(bytes).map_err(|_| "the row is not UTF-8".to_owned())?;
         cell.clear();
         cell.push_str(text);
@@ -375,22 +398,33 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_several_lines_can_be_taken_for_its_first() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file.csv");
-        std::fs::write(&path, "a,b\r\n1,\"2\r\n3,4\r\n5,x\"\r\n").unwrap();
-        let (mut rows, columns) = Rows::open(&path, Format::Csv).unwrap();
-        rows.start(&columns, &Checkpoint::default()).unwrap();
-        let mut cells = Cells::new();
-        let mut row = rows.next(&mut cells).unwrap().unwrap();
-        assert_eq!((row.line, row.lines, row.cells.is_ok()), (2, 3, true));
-        rows.one_line(&mut row).unwrap();
-        let mut rest = Vec::new();
-        while let Some(row) = rows.next(&mut cells).unwrap() {
-            rest.push((row.line, row.cells.map(|()| cells.clone())));
+    fn quotes_out_of_place_swallow_nothing() {
+        let read = |text: &str| {
+            let rows = read(text.as_bytes(), Format::Csv, &[]);
+            rows.into_iter().map(|(line, cells)| (line, cells.is_ok())).collect::<Vec<_>>()
+        };
+        assert_eq!(read("a,b\n1,\"2"), [(2, false)], "cut off in a cell");
+        assert_eq!(read("a,b\n1,\"2\""), [(2, true)]);
+        // Two stray quotes, each at the start of a cell.
+        let rows = read("a,b\n1,\"Main St\n2,x\n3,\"Joe\n4,y\n");
+        assert_eq!(rows, [(2, false), (3, true), (4, false), (5, true)]);
+        // A cell of several lines is one cell, whatever looks like a row in it, and however the row ends.
+        assert_eq!(read("a,b\n1,\"note\n2,x\n\"\"end\"\"\"\n3,y\n"), [(2, true), (5, true)]);
+        assert_eq!(read("a,b\n1,2,\"note\n2,x\nend\"\n3,y\n"), [(2, false), (5, true)]);
+    }
+
+    #[test]
+    fn blank_lines_and_either_end_of_line_are_taken() {
+        let blank = "\r\n".repeat(1 << 20);
+        for text in
+            [format!("a,b\r\n1,2\n{blank}3,\"4\"\r\n"), format!("a,b\n1,2\r\n{}3,4", "\n".repeat(3 << 20))]
+        {
+            let rows = read(text.as_bytes(), Format::Csv, &[]);
+            let cells: Vec<_> = rows.into_iter().map(|(_, cells)| cells.unwrap()).collect();
+            assert_eq!(cells, [["1", "2"], ["3", "4"]]);
         }
-        assert_eq!(rest[0], (3, Ok(vec!["3".into(), "4".into()])));
-        assert_eq!(rest[1].0, 4);
+        let rows = read("\u{feff}{\"a\":1}\n\n  \r\n{\"a\":2}\n".as_bytes(), Format::Ndjson, &["a"]);
+        assert_eq!(rows, [(1, Ok(vec!["1".into()])), (4, Ok(vec!["2".into()]))]);
     }
 
     #[test]

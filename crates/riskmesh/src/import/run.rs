@@ -221,8 +221,6 @@ fn read_windows(
                     }
                 }
                 Err(reason) => {
-                    // What a stray quote has swallowed is not part of the bad row.
-                    rows.one_line(&mut row)?;
                     window.rejects.push(Reject { origin: Origin { line, span: row.span }, reason });
                 }
             }

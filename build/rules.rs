@@ -216,7 +216,7 @@ fn scalar(
             let mut checks = String::new();
             if get("min_len").is_some() || get("max_len").is_some() {
                 let (min, max) = (get("min_len").unwrap_or(0), get("max_len").unwrap_or(u64::MAX));
-                writeln!(checks, "            check::length(value, {min}, {max}, &{path}({at}), report);")?;
+                writeln!(checks, "            check::text(value, {min}, {max}, &{path}({at}), report);")?;
             }
             if said.decimal {
                 writeln!(checks, "            check::decimal(value, &{path}({at}), report);")?;

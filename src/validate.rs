@@ -113,7 +113,8 @@ mod check {
             && value.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b':' | b'-'))
     }
 
-    pub(super) fn length(value: &str, min: u64, max: u64, path: &Path<'_>, report: &mut Report) {
+    /// So many characters, none of them a control character.
+    pub(super) fn text(value: &str, min: u64, max: u64, path: &Path<'_>, report: &mut Report) {
         // A string of at most `max` bytes has at most `max` characters: counting is for the rare long one.
         let len = value.len() as u64;
         if len > max && value.chars().count() as u64 > max {

@@ -1,17 +1,10 @@
 //! The command line, beside a running server and without one.
 
-use crate::support::{Server, riskmesh, shared};
+use crate::support::{Server, output, shared};
 use authn::Role;
 use http::Method;
 use std::fmt::Write as _;
 use std::path::Path;
-use testkit::run;
-
-fn output(args: &[&str]) -> (bool, String, String) {
-    let output = run(riskmesh(), args, &[]).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
-}
 
 #[tokio::test]
 async fn token_prints_a_token_and_nothing_else() {

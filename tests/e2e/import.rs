@@ -1,12 +1,13 @@
 //! Imports that are cut off and taken up again, and commands on directories that are not served by default settings.
 
-use crate::support::{Server, riskmesh};
+use crate::support::{Server, output, riskmesh};
 use authn::Role;
 use http::Method;
 use std::fmt::Write as _;
+use std::fs::{DirEntry, read_dir};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use testkit::{Process, run};
+use testkit::Process;
 
 const MAPPING: &str = r#"
 missing-accounts = "create"
@@ -35,9 +36,10 @@ fn write_files(dir: &Path) -> (String, String) {
 /// Starts an import and kills it as soon as its first window is done.
 fn cut_off(args: &[&str], data: &Path) {
     let mut process = Process::start(riskmesh(), args, &[]).unwrap();
-    let checkpoints = || std::fs::read_dir(data.join("imports")).map_or(0, Iterator::count);
+    let is_checkpoint = |file: &DirEntry| file.path().extension().is_some_and(|it| it == "toml");
+    let checkpoint = || read_dir(data.join("imports")).ok()?.flatten().find(is_checkpoint);
     let deadline = Instant::now() + Duration::from_mins(1);
-    while checkpoints() == 0 {
+    while checkpoint().is_none() {
         assert!(Instant::now() < deadline && process.is_running().unwrap(), "there was no checkpoint");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -45,7 +47,7 @@ fn cut_off(args: &[&str], data: &Path) {
 }
 
 fn said(args: &[&str]) -> String {
-    String::from_utf8(run(riskmesh(), args, &[]).unwrap().stdout).unwrap()
+    output(args).1
 }
 
 #[tokio::test]

@@ -15,6 +15,13 @@ pub fn riskmesh() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_riskmesh"))
 }
 
+/// Runs a command to its end: whether it succeeded, and what it printed and complained of.
+pub fn output(args: &[&str]) -> (bool, String, String) {
+    let output = testkit::run(riskmesh(), args, &[]).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
 /// A server on a directory.
 pub struct Server {
     pub process: Process,

@@ -105,11 +105,22 @@ impl Ingest {
         let summaries = self.transactions.summaries(tenant, &months).await?;
         let known: Known = months.into_iter().zip(summaries).collect();
         self.claim(tenant, &mut groups, recorded).await?;
-        if groups.is_empty() {
-            recorded.rejected.sort_by_key(|rejected| rejected.index);
-            return Ok(());
+        if !groups.is_empty() {
+            self.enter(tenant, groups, known, &owners, recorded).await?;
         }
+        recorded.rejected.sort_by_key(|rejected| rejected.index);
+        Ok(())
+    }
 
+    /// Enters what was claimed into its months, and sees to it that it is told of.
+    async fn enter(
+        &self,
+        tenant: &TenantId,
+        mut groups: BTreeMap<Month, Vec<Work>>,
+        known: Known,
+        owners: &HashMap<AccountId, ClientId>,
+        recorded: &mut Recorded,
+    ) -> Result<(), riskmesh_core::Error> {
         let months: Vec<Month> = groups.keys().cloned().collect();
         // A month that has ever been written is in the directory, and its account cannot be deleted any more.
         let is_new =
@@ -128,9 +139,8 @@ impl Ingest {
                 );
             }
         }
-        let told = self.add(tenant, groups, known, &owners, recorded).await?;
+        let told = self.add(tenant, groups, known, owners, recorded).await?;
         self.events.tell_months(tenant, pointer, told);
-        recorded.rejected.sort_by_key(|rejected| rejected.index);
         Ok(())
     }
 

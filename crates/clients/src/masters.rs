@@ -1,7 +1,7 @@
 //! Master data: clients, their addresses, their accounts. Each operation reads, decides, and writes on the version it read; whoever
 //! loses a race reads again.
 
-use crate::domain::account::{self, Account};
+use crate::domain::account::Account;
 use crate::domain::client::{Client, Profile};
 use crate::error::Error as ServiceError;
 use crate::events::Events;
@@ -82,20 +82,12 @@ impl Masters {
                 return Err(exists("clientId", id.as_str()));
             }
             let now = self.clock.now();
-            let client = Client {
-                id: id.clone(),
-                profile: profile.clone(),
-                address: None,
-                created_at: now,
-                updated_at: now,
-                version: before.as_ref().map_or(1, |before| before.version + 1),
-                ordinal: match &before {
-                    Some(before) => before.ordinal,
-                    None => self.lists.reserve(tenant).await?,
-                },
-                pending: true,
-                deleted: false,
+            let ordinal = match &before {
+                Some(before) => before.ordinal,
+                None => self.lists.reserve(tenant).await?,
             };
+            let mut client = Client::new(id.clone(), profile.clone(), ordinal, now);
+            client.version = before.as_ref().map_or(1, |before| before.version + 1);
             let written = match &before {
                 None => one(self.clients.insert(tenant, std::slice::from_ref(&client)).await?)?,
                 Some(before) => {
@@ -251,18 +243,7 @@ impl Masters {
                 .hint(format!("A client has at most {MAX_ACCOUNTS} accounts.")));
         }
         let now = self.clock.now();
-        let mut account = Account {
-            id,
-            client: client.clone(),
-            currency,
-            kind: account::kind_or_default(kind),
-            status: account::status_or_default(status),
-            created_at: now,
-            updated_at: now,
-            version: 1,
-            pending: true,
-            deleted: false,
-        };
+        let mut account = Account::new(id, client.clone(), currency, kind, status, now);
         let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(&account.id)).await?;
         let mut written = one(self.accounts.insert(tenant, std::slice::from_ref(&account)).await?)?;
         for _ in 0..RACES {

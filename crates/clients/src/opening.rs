@@ -3,7 +3,7 @@
 //! It is what creating a client and then an account does, step by step for many at once: a bulk load opens thousands. Whatever is not
 //! quite new (a client that is there, or was once) goes the ordinary way, one by one.
 
-use crate::domain::account::{Account, kind_or_default, status_or_default};
+use crate::domain::account::Account;
 use crate::domain::client::{Client, Profile};
 use crate::masters::Masters;
 use crate::repo::rows::Written;
@@ -62,17 +62,8 @@ impl Masters {
         let now = self.clock.now();
         let mut clients = Vec::with_capacity(wanted.len());
         for id in ids {
-            clients.push(Client {
-                profile: profile(&id),
-                id,
-                address: None,
-                created_at: now,
-                updated_at: now,
-                version: 1,
-                ordinal: self.lists.reserve(tenant).await?,
-                pending: true,
-                deleted: false,
-            });
+            let (profile, ordinal) = (profile(&id), self.lists.reserve(tenant).await?);
+            clients.push(Client::new(id, profile, ordinal, now));
         }
         let written = self.clients.insert(tenant, &clients).await?;
         let clients = applied(clients, &written);
@@ -82,18 +73,10 @@ impl Masters {
         let (mut accounts, mut left) = (Vec::with_capacity(wanted.len()), Vec::new());
         for (wanted, written) in wanted.iter().zip(written) {
             match written {
-                Written::Applied => accounts.push(Account {
-                    id: wanted.account.clone(),
-                    client: wanted.client.clone(),
-                    currency: wanted.currency,
-                    kind: kind_or_default(0),
-                    status: status_or_default(0),
-                    created_at: now,
-                    updated_at: now,
-                    version: 1,
-                    pending: true,
-                    deleted: false,
-                }),
+                Written::Applied => {
+                    let Wanted { account, client, currency } = wanted.clone();
+                    accounts.push(Account::new(account, client, currency, 0, 0, now));
+                }
                 Written::Lost(_) => left.push(wanted.clone()),
             }
         }

@@ -52,9 +52,9 @@ impl Timestamp {
             Some(time) => (time, pieces.to_numeric_offset()?),
         };
         let days = i64::from(pieces.date().since(EPOCH).ok()?.get_days());
-        let since_midnight = time.since(jiff::civil::Time::midnight()).ok()?;
-        let since_midnight = since_midnight.total(jiff::Unit::Millisecond).ok()?;
-        let millis = Self(days * DAY_MS + since_midnight.floor() as i64 - i64::from(offset.seconds()) * 1000);
+        let seconds = i64::from(time.second()) - i64::from(offset.seconds());
+        let in_day = i64::from(time.hour()) * HOUR_MS + i64::from(time.minute()) * 60_000;
+        let millis = Self(days * DAY_MS + in_day + seconds * 1000 + i64::from(time.millisecond()));
         (Self::MIN..=Self::MAX).contains(&millis).then_some(millis)
     }
 

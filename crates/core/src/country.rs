@@ -1,6 +1,8 @@
 //! ISO 3166-1 alpha-2 country codes in use.
 
-/// The codes, sorted.
+use crate::codes::listed;
+
+/// The codes: sorted, a blank after each.
 pub const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW \
     BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI \
     FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN \
@@ -8,42 +10,11 @@ pub const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB B
     MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF \
     PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV \
     SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE \
-    YT ZA ZM ZW";
+    YT ZA ZM ZW ";
 
 /// Whether this is the code of a country, upper case.
 pub fn is_country(code: &str) -> bool {
-    let [first, second] = code.as_bytes() else { return false };
-    SET.get(letter(*first), letter(*second))
-}
-
-/// The codes as a table of bits: one look-up, for each transaction that is read.
-static SET: Set = Set::of(CODES.as_bytes());
-
-struct Set([u32; 26]);
-
-impl Set {
-    const fn of(codes: &[u8]) -> Self {
-        let mut rows = [0; 26];
-        let mut at = 0;
-        while at + 1 < codes.len() {
-            if codes[at] == b' ' {
-                at += 1;
-                continue;
-            }
-            rows[letter(codes[at])] |= 1 << letter(codes[at + 1]);
-            at += 2;
-        }
-        Self(rows)
-    }
-
-    fn get(&self, first: usize, second: usize) -> bool {
-        self.0.get(first).is_some_and(|row| second < 26 && row >> second & 1 == 1)
-    }
-}
-
-/// A is 0; 26 and more is none.
-const fn letter(byte: u8) -> usize {
-    byte.wrapping_sub(b'A') as usize
+    listed::<3>(CODES, code.as_bytes())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod cipher;
 pub mod clock;
+mod codes;
 pub mod country;
 pub mod cursor;
 pub mod error;

@@ -1,5 +1,6 @@
 //! Exact money: integer minor units and an ISO 4217 currency; no float ever touches an amount.
 
+use crate::codes::listed;
 use std::fmt;
 
 /// The largest amount of minor units in one entry: sums of squares over any number of entries we hold stay within `i128`.
@@ -53,8 +54,7 @@ impl Currency {
     /// The currency of this ISO 4217 code, upper case.
     pub fn new(code: &str) -> Option<Self> {
         let code: [u8; 3] = code.as_bytes().try_into().ok()?;
-        let (two_places, _) = TWO_PLACES.as_bytes().as_chunks::<4>();
-        let known = two_places.binary_search_by(|known| known[..3].cmp(&code)).is_ok()
+        let known = listed::<4>(TWO_PLACES, &code)
             || PLACES.binary_search_by(|(known, _)| (**known).cmp(&code)).is_ok();
         known.then_some(Self(code))
     }

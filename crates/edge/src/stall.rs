@@ -45,9 +45,7 @@ impl Stalling {
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
-}
 
-impl Stalling {
     /// Reads off what still comes. One that sends nothing is not waited for.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [std::mem::MaybeUninit::uninit(); 16 << 10];

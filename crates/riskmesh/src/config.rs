@@ -2,9 +2,10 @@
 //! the process before it binds a port, naming the key, the value and what is allowed.
 
 use crate::cli::{DataDir, NodeRole, ServeArgs};
+use crate::note;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -258,11 +259,7 @@ impl Config {
             // Commands are started elsewhere.
             *file = std::path::absolute(&file).map_err(fail)?;
         }
-        let text = toml::to_string(&served).map_err(|error| fail(io::Error::other(error)))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.data_dir).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
-        Ok(())
+        note::replace(&path, &served).map_err(fail)
     }
 
     /// The roles to run, `all` resolved.

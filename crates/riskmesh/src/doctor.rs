@@ -35,7 +35,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         report.bad("data directory", &anyhow::anyhow!("{path} is not a directory"));
         return report.end();
     }
-    if !config.data_dir.join(node::KEYS).is_dir() {
+    if node::is_new(&config) {
         Report::note("data directory", &format!("{} is new: a start makes it", config.data_dir.display()));
         report.ports(&config);
         return report.end();

@@ -139,6 +139,11 @@ pub fn issuer(config: &Config, clock: Arc<dyn Clock>) -> Result<(Issuer, Arc<Key
     Ok((issuer, keys))
 }
 
+/// Whether nothing is stored in the data directory yet: then keys can still be made.
+pub(crate) fn is_new(config: &Config) -> bool {
+    !config.data_dir.join(STORE).exists()
+}
+
 /// Makes the data directory with its directory of keys, for the owner's eyes only.
 fn prepare(data_dir: &Path) -> Result<std::path::PathBuf, Error> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -164,11 +169,8 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (issuer, keys) = issuer(config, clock.clone())?;
         let keys_dir = config.data_dir.join(KEYS);
-        let secrets = if config.data_dir.join(STORE).exists() {
-            Secrets::load(&keys_dir)?
-        } else {
-            Secrets::load_or_create(&keys_dir)?
-        };
+        let secrets =
+            if is_new(config) { Secrets::load_or_create(&keys_dir)? } else { Secrets::load(&keys_dir)? };
         let verifier =
             Arc::new(Verifier::new(&keys.jwks(), &config.auth.issuer, &config.auth.audience, clock.clone()));
         let policy = Arc::new(Policy::new()?);

@@ -1,6 +1,5 @@
 //! The keys of a data directory that are not for signing: one for page cursors, one or more for columns at rest, one for their blind
-//! index. Each is a file of
-//! 64 hex digits that only its owner may read, made on first start.
+//! index. Each is a file of 64 hex digits that only its owner may read, made on first start.
 
 use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
 use riskmesh_core::cursor::Cursors;

@@ -102,12 +102,7 @@ fn read(data_dir: &Path) -> Option<Note> {
 }
 
 fn write(data_dir: &Path, note: Note) -> io::Result<()> {
-    let text = toml::to_string(&note).map_err(io::Error::other)?;
-    let file = tempfile::NamedTempFile::new_in(data_dir)?;
-    std::fs::write(file.path(), text)?;
-    file.as_file().sync_all()?;
-    file.persist(data_dir.join(FILE))?;
-    Ok(())
+    crate::note::replace(&data_dir.join(FILE), &note)
 }
 
 /// Entries in batches.

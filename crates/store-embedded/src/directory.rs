@@ -4,6 +4,7 @@
 //! owner.lock      locked while a process has the store open; holds its process id
 //! catalog.json    format version and table catalog, replaced atomically
 //! db/             fjall's
+//! db.new/         fjall's, until it is whole
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -60,9 +61,22 @@ impl Directory {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Where fjall keeps its files.
-    pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("db")
+    /// Where fjall keeps its files. fjall cannot open a database whose creation a crash cut short, so it is created beside, and
+    /// moved to its place when it is whole.
+    pub(crate) fn database(&self, create: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+        let (path, new) = (self.path.join("db"), self.path.join("db.new"));
+        let doing = |operation| move |e| failed(operation, e);
+        if path.try_exists().map_err(doing("look for the database"))? {
+            return Ok(path);
+        }
+        if new.try_exists().map_err(doing("look for a cut-off database"))? {
+            std::fs::remove_dir_all(&new).map_err(doing("remove a cut-off database"))?;
+        }
+        create(&new)?;
+        std::fs::rename(&new, &path)
+            .and_then(|()| File::open(&self.path)?.sync_all())
+            .map_err(doing("put the new database in its place"))?;
+        Ok(path)
     }
 
     /// The stored catalog; an empty one in a new directory.

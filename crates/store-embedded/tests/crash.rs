@@ -2,16 +2,17 @@
 //!
 //! The test starts itself as a child that writes and reports each acknowledgement on its standard output, kills it after some
 //! of them, and looks at what is on the disk; again and again on the same directory. `RISKMESH_CRASH_ROUNDS` asks for more
-//! rounds than the few of a normal run.
+//! rounds than the few of a normal run. Another child does no more than open a store in a new directory, and is killed there.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use riskmesh_core::SystemClock;
 use riskmesh_store_embedded::{Embedded, Options};
 use std::collections::{BTreeSet, HashMap};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use store::list::{List, Lists, Ordinal};
 use store::{
     Batch, Cas, Get, Outcome, Scan, Store, Table, asc, bigint, int, list, text, upsert, upsert_statics,
@@ -27,6 +28,7 @@ static COUNTERS: Table = Table::new("counters", &[text("client")]).values(&[bigi
 
 const CLIENTS: usize = 6;
 const DIRECTORY: &str = "RISKMESH_CRASH_DIRECTORY";
+const NEW_DIRECTORY: &str = "RISKMESH_CRASH_NEW_DIRECTORY";
 const MARK: &str = "acknowledged";
 
 fn open(directory: &Path) -> Embedded {
@@ -58,6 +60,15 @@ fn child() {
         }
         clients.join_next().await.unwrap().unwrap();
     });
+}
+
+/// What the other child runs.
+#[test]
+fn opening_child() {
+    let Ok(directory) = std::env::var(NEW_DIRECTORY) else { return };
+    println!("\n{MARK} start");
+    drop(open(Path::new(&directory)));
+    println!("\n{MARK} end");
 }
 
 async fn write_for_ever(store: Arc<dyn Store>, lists: Lists, client: usize) {
@@ -107,14 +118,19 @@ fn acknowledge(kind: &str, client: usize, number: i64) {
 /// The numbers that were acknowledged, by kind and client.
 type Acknowledged = HashMap<(String, usize), BTreeSet<i64>>;
 
-fn run_and_kill(directory: &Path, acknowledgements: usize, all: &mut Acknowledged) {
+fn start(test: &str, variable: &str, directory: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env(DIRECTORY, directory)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(variable, directory)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+fn run_and_kill(directory: &Path, acknowledgements: usize, all: &mut Acknowledged) {
+    let (mut child, mut lines) = start("child", DIRECTORY, directory);
     let mut seen = 0;
     let mut note = |line: &str| {
         // The test harness prints before the first line, without a newline.
@@ -213,4 +229,29 @@ fn acknowledged_writes_survive_kill_9() {
         moment = moment * 13 % 4001 + 1 + round;
     }
     assert!(all.len() == 3 * CLIENTS);
+}
+
+#[test]
+fn a_store_whose_creation_was_cut_short_is_created() {
+    let (mut step, mut cut_short, mut whole) = (0, 0, 0);
+    while whole < 3 {
+        let directory = tempfile::tempdir().unwrap();
+        // Twice on the same directory: the second finds what the first left.
+        for _ in 0..2 {
+            let (mut child, mut lines) = start("opening_child", NEW_DIRECTORY, directory.path());
+            assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("start")));
+            std::thread::sleep(Duration::from_micros(150) * step); // the moment of the crash
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let counter = if lines.map_while(Result::ok).any(|line| line.ends_with("end")) {
+                &mut whole
+            } else {
+                &mut cut_short
+            };
+            *counter += 1;
+        }
+        drop(open(directory.path()));
+        step += 1;
+    }
+    assert!(cut_short > 5, "only {cut_short} were cut short");
 }

@@ -42,6 +42,29 @@ pub(crate) fn status_or_default(value: i32) -> AccountStatus {
 }
 
 impl Account {
+    /// A new one, that nobody has been told of.
+    pub(crate) fn new(
+        id: AccountId,
+        client: ClientId,
+        currency: Currency,
+        kind: i32,
+        status: i32,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            client,
+            currency,
+            kind: kind_or_default(kind),
+            status: status_or_default(status),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            pending: true,
+            deleted: false,
+        }
+    }
+
     /// Applies the fields that `mask` names; no mask means every field that the patch sets.
     pub(crate) fn patch(&mut self, patch: &PatchAccount, mask: Option<&[String]>) -> Result<(), Error> {
         let (kind, status) = match mask {

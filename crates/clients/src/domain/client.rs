@@ -22,6 +22,23 @@ pub(crate) struct Client {
     pub(crate) deleted: bool,
 }
 
+impl Client {
+    /// A new one, that nobody has been told of.
+    pub(crate) fn new(id: ClientId, profile: Profile, ordinal: u64, now: Timestamp) -> Self {
+        Self {
+            id,
+            profile,
+            address: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            ordinal,
+            pending: true,
+            deleted: false,
+        }
+    }
+}
+
 /// What callers may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Profile {

@@ -56,7 +56,8 @@ impl Accounts {
             let cas = Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str())).if_absent(());
             cas.with(columns(account))
         });
-        let came = rows::write(&*self.store, WRITING, writes.collect()).await?;
+        let key = |at: usize| key(tenant, &accounts[at].id);
+        let came = rows::write(&*self.store, WRITING, writes.collect(), key).await?;
         came.into_iter().zip(accounts).map(|(came, account)| written(&came, account)).collect()
     }
 
@@ -70,18 +71,15 @@ impl Accounts {
         let cas = Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str()))
             .if_equals((), "version", expected)
             .with(columns(account));
-        let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
+        let came = rows::write(&*self.store, WRITING, vec![cas], |_| key(tenant, &account.id)).await?.pop();
         written(&came.ok_or(Error::Contended { doing: WRITING })?, account)
     }
 
     /// Marks the last changes as told, where they still are the last ones.
     pub(crate) async fn told(&self, tenant: &TenantId, accounts: &[Account]) -> Result<(), Error> {
-        let writes = accounts.iter().map(|account| {
-            Cas::new(&ACCOUNTS, (tenant.as_str(), account.id.as_str()))
-                .if_equals((), "version", account.version)
-                .with(upsert(()).set("pending", None::<bool>))
-        });
-        rows::write_if_still(&*self.store, "mark accounts as told", writes.collect()).await
+        let changes =
+            accounts.iter().map(|account| ((tenant.as_str(), account.id.as_str()).into(), account.version));
+        rows::told(&*self.store, "mark accounts as told", &ACCOUNTS, changes).await
     }
 
     /// Puts the first accounts of clients on their lists, all in one call; false where something was or is on a list, or it is closed.

@@ -37,16 +37,8 @@ impl Clients {
 
     /// Many rows; those that are missing or deleted are left out.
     pub(crate) async fn get_many(&self, tenant: &TenantId, ids: &[ClientId]) -> Result<Vec<Client>, Error> {
-        let rows = self
-            .store
-            .get_many(ids.iter().map(|id| key(tenant, id)).collect())
-            .await
-            .doing("read clients")?;
-        let mut clients = Vec::with_capacity(rows.len());
-        for row in &rows {
-            clients.extend(self.read(row.as_ref(), tenant)?.filter(|client| !client.deleted));
-        }
-        Ok(clients)
+        let clients = self.find_many(tenant, ids.iter()).await?;
+        Ok(clients.into_iter().flatten().filter(|client| !client.deleted).collect())
     }
 
     /// Many rows in the order of the ids, tombstones too.
@@ -70,7 +62,8 @@ impl Clients {
             let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str())).if_absent(());
             Ok::<_, Error>(cas.with(self.columns(tenant, client)?))
         });
-        let came = rows::write(&*self.store, WRITING, writes.collect::<Result<_, _>>()?).await?;
+        let key = |at: usize| key(tenant, &clients[at].id);
+        let came = rows::write(&*self.store, WRITING, writes.collect::<Result<_, _>>()?, key).await?;
         came.into_iter().zip(clients).map(|(came, client)| self.written(tenant, &came, client)).collect()
     }
 
@@ -84,7 +77,7 @@ impl Clients {
         let cas = Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
             .if_equals((), "version", expected)
             .with(self.columns(tenant, client)?);
-        let came = rows::write(&*self.store, WRITING, vec![cas]).await?.pop();
+        let came = rows::write(&*self.store, WRITING, vec![cas], |_| key(tenant, &client.id)).await?.pop();
         self.written(tenant, &came.ok_or(Error::Contended { doing: WRITING })?, client)
     }
 
@@ -95,12 +88,9 @@ impl Clients {
 
     /// Marks the last changes as told, where they still are the last ones.
     pub(crate) async fn told(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), Error> {
-        let writes = clients.iter().map(|client| {
-            Cas::new(&CLIENTS, (tenant.as_str(), client.id.as_str()))
-                .if_equals((), "version", client.version)
-                .with(upsert(()).set("pending", None::<bool>))
-        });
-        rows::write_if_still(&*self.store, "mark clients as told", writes.collect()).await
+        let changes =
+            clients.iter().map(|client| ((tenant.as_str(), client.id.as_str()).into(), client.version));
+        rows::told(&*self.store, "mark clients as told", &CLIENTS, changes).await
     }
 
     fn columns(&self, tenant: &TenantId, client: &Client) -> Result<Upsert, Error> {

@@ -2,7 +2,7 @@
 
 use super::RACES;
 use crate::error::{Doing as _, Error};
-use store::{Cas, Get, Outcome, Row, Store};
+use store::{Cas, Get, Outcome, Row, Store, Table, Values, upsert};
 
 /// What became of a conditional write.
 pub(crate) enum Written<T> {
@@ -41,34 +41,42 @@ impl Came {
     }
 }
 
-/// Writes rows of tables without a clustering key, each under its condition.
+/// Writes rows of tables without a clustering key, each under its condition. `key` is that of the write at a position.
 pub(crate) async fn write(
     store: &dyn Store,
     doing: &'static str,
     writes: Vec<Cas>,
+    key: impl Fn(usize) -> Get,
 ) -> Result<Vec<Came>, Error> {
-    let keys: Vec<Get> = writes.iter().map(|cas| Get::row(cas.table, &cas.partition, ()).latest()).collect();
     let outcomes = store.cas_many(writes).await.doing(doing)?;
     let mut all = Vec::with_capacity(outcomes.len());
-    for (outcome, key) in outcomes.into_iter().zip(keys) {
+    for (at, outcome) in outcomes.into_iter().enumerate() {
         all.push(match outcome {
             Outcome::Applied => Came::Applied,
             Outcome::Conflict(current) => Came::Conflict(current.rows.into_iter().next()),
-            Outcome::Unknown => Came::Unknown(store.get(key).await.doing(doing)?),
+            Outcome::Unknown => {
+                let latest = key(at).latest();
+                Came::Unknown(store.get(latest).await.doing(doing)?)
+            }
         });
     }
     Ok(all)
 }
 
-/// Makes conditional writes that do no harm when they are repeated, and that nobody misses when their condition does not hold.
-pub(crate) async fn write_if_still(
+/// Marks changes as told, where they still are the last ones of their rows: of a table, its partition keys, each with the version.
+pub(crate) async fn told(
     store: &dyn Store,
     doing: &'static str,
-    mut writes: Vec<Cas>,
+    table: &'static Table,
+    changes: impl Iterator<Item = (Values, i64)>,
 ) -> Result<(), Error> {
+    let writes = changes.map(|(key, version)| {
+        Cas::new(table, key).if_equals((), "version", version).with(upsert(()).set("pending", None::<bool>))
+    });
+    let mut writes: Vec<Cas> = writes.collect();
     for _ in 0..RACES {
-        let outcomes = store.cas_many(writes.clone()).await.doing(doing)?;
-        let mut outcomes = outcomes.into_iter();
+        let mut outcomes = store.cas_many(writes.clone()).await.doing(doing)?.into_iter();
+        // The same write again does no harm.
         writes.retain(|_| matches!(outcomes.next(), Some(Outcome::Unknown)));
         if writes.is_empty() {
             return Ok(());

@@ -1,5 +1,6 @@
 //! Entry rows: one partition an account and month, its hour counts and untold hours in statics that change with the rows.
 
+use super::rows::{self, Came};
 use crate::domain::entry::{Content, Entry};
 use crate::domain::hours::Hours;
 use crate::error::{Doing as _, Error};
@@ -86,21 +87,15 @@ impl Transactions {
                     .set("content", content.as_slice()),
             )
         });
-        let outcomes = self.store.cas_many(writes.collect()).await.doing(DOING)?;
-        let mut claims = Vec::with_capacity(outcomes.len());
-        for ((entry, content), outcome) in entries.iter().zip(outcomes) {
-            let row = match outcome {
-                Outcome::Applied => {
-                    claims.push(Claim::New);
-                    continue;
-                }
-                Outcome::Conflict(current) => current.rows.into_iter().next(),
-                Outcome::Unknown => {
-                    let get = Get::row(&TRANSACTION_IDS, (tenant.as_str(), entry.id.as_str()), ()).latest();
-                    self.store.get(get).await.doing(DOING)?
-                }
-            };
-            let row = row.ok_or(Error::Contended { doing: DOING })?;
+        let key = |at: usize| id_key(tenant, &entries[at].0.id);
+        let came = rows::write(&*self.store, DOING, writes.collect(), key).await?;
+        let mut claims = Vec::with_capacity(came.len());
+        for ((_, content), came) in entries.iter().zip(came) {
+            if matches!(came, Came::Applied) {
+                claims.push(Claim::New);
+                continue;
+            }
+            let row = came.row().ok_or(Error::Contended { doing: DOING })?;
             let same = row.blob("content").doing(DOING)?.as_ref() == content.as_slice();
             claims.push(if same { Claim::Same } else { Claim::Other });
         }
@@ -214,8 +209,7 @@ impl Transactions {
     /// The entry with this id, wherever it lives.
     pub(crate) async fn find(&self, tenant: &TenantId, id: &TransactionId) -> Result<Option<Entry>, Error> {
         const DOING: &str = "read transaction";
-        let get = Get::row(&TRANSACTION_IDS, (tenant.as_str(), id.as_str()), ());
-        let Some(row) = self.store.get(get).await.doing(DOING)? else { return Ok(None) };
+        let Some(row) = self.store.get(id_key(tenant, id)).await.doing(DOING)? else { return Ok(None) };
         let booked_at = row.timestamp("booked_at").doing(DOING)?;
         let account = AccountId::new(row.text("account_id").doing(DOING)?)
             .map_err(|_| Error::Corrupt { table: TRANSACTION_IDS.name, column: "account_id" })?;
@@ -261,6 +255,10 @@ impl Transactions {
             channel: Channel::try_from(row.int("channel").doing(DOING)?).map_err(|_| corrupt("channel"))?,
         })
     }
+}
+
+fn id_key(tenant: &TenantId, id: &TransactionId) -> Get {
+    Get::row(&TRANSACTION_IDS, (tenant.as_str(), id.as_str()), ())
 }
 
 fn partition(tenant: &TenantId, month: &Month) -> (String, String, i32) {

@@ -3,10 +3,11 @@
 
 use super::Error;
 use crate::cli::Format;
+use crate::note;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -94,13 +95,8 @@ impl Place {
     /// Replaces it.
     pub(super) fn save(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let fail = |source| Error::File { doing: "write checkpoint", path: self.0.clone(), source };
-        let text = toml::to_string(checkpoint).map_err(|error| fail(std::io::Error::other(error)))?;
-        let dir = self.0.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(dir).map_err(fail)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        file.persist(&self.0).map_err(|error| fail(error.error))?;
-        Ok(())
+        std::fs::create_dir_all(self.0.parent().unwrap_or(Path::new("."))).map_err(fail)?;
+        note::replace(&self.0, checkpoint).map_err(fail)
     }
 
     /// The import is done.

@@ -243,13 +243,8 @@ impl Compiled {
             None => Ok(String::new()),
         };
         let direction: Direction = spelled(&text(&self.direction, "direction")?, "direction")?;
-        let or_unspecified = |source: &'a Option<Text>, field: &str| {
-            optional(source, field).map(|text| (!text.is_empty()).then_some(text))
-        };
-        let kind = or_unspecified(&self.kind, "type")?.map(|text| spelled(&text, "type"));
-        let kind: TransactionType = kind.transpose()?.unwrap_or_default();
-        let channel = or_unspecified(&self.channel, "channel")?.map(|text| spelled(&text, "channel"));
-        let channel: Channel = channel.transpose()?.unwrap_or_default();
+        let kind: TransactionType = spelled_or_default(&optional(&self.kind, "type")?, "type")?;
+        let channel: Channel = spelled_or_default(&optional(&self.channel, "channel")?, "channel")?;
         let booked_at = self.booked_at.read(cell).map_err(|reason| format!("booked-at: {reason}"))?;
         let transaction = Transaction {
             transaction_id: text(&self.transaction_id, "transaction-id")?,
@@ -278,6 +273,11 @@ fn spelled<E: api::Spelled>(text: &str, field: &str) -> Result<E, String> {
         let known: Vec<_> = E::ALL.iter().map(|(_, spelling)| *spelling).collect();
         format!("{field}: {text:?} is none of {}", known.join(", "))
     })
+}
+
+/// The same, where nothing may be said.
+fn spelled_or_default<E: api::Spelled + Default>(text: &str, field: &str) -> Result<E, String> {
+    if text.is_empty() { Ok(E::default()) } else { spelled(text, field) }
 }
 
 impl Text {

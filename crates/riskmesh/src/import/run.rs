@@ -201,28 +201,28 @@ fn read_windows(
         let mut entries = 0;
         let mut more = true;
         while entries < WINDOW && window.rows < WINDOW as u64 {
-            let Some(mut row) = rows.next(&mut cells)? else {
+            let Some(row) = rows.next(&mut cells)? else {
                 more = false;
                 break;
             };
             window.rows += 1;
-            let line = row.line;
-            let made = std::mem::replace(&mut row.cells, Ok(())).and_then(|()| {
+            let origin = Origin { line: row.line, span: row.span };
+            let made = row.cells.and_then(|()| {
                 let cell = |position: usize| cells.get(position).map_or("", String::as_str);
-                mappings.iter().map(|mapping| mapping.apply(line, &cell)).collect::<Result<Vec<_>, _>>()
+                mappings
+                    .iter()
+                    .map(|mapping| mapping.apply(origin.line, &cell))
+                    .collect::<Result<Vec<_>, _>>()
             });
             match made {
                 Ok(made) => {
-                    let origin = Origin { line, span: row.span };
                     entries += made.len();
                     for entry in made {
                         let share = &mut window.shares[share_of(&entry.account_id)];
                         share.push((entry, origin.clone()));
                     }
                 }
-                Err(reason) => {
-                    window.rejects.push(Reject { origin: Origin { line, span: row.span }, reason });
-                }
+                Err(reason) => window.rejects.push(Reject { origin, reason }),
             }
         }
         (window.byte, window.line) = rows.position();

@@ -4,18 +4,19 @@
 //! owner.lock      locked while a process has the store open; holds its process id
 //! catalog.json    format version and table catalog, replaced atomically
 //! db/             fjall's
-//! db.new/         fjall's, until it is whole
+//! db.creating     there until a new db/ is whole
 //! ```
 
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use store::Error;
 use store::schema::Catalog;
 
 /// The layout of keys and rows; raised when either changes.
 const FORMAT: u32 = 1;
+const CREATING: &str = "db.creating";
 
 /// A data directory that this process owns until the value is dropped.
 #[derive(Debug)]
@@ -61,29 +62,42 @@ impl Directory {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Where fjall keeps its files. fjall cannot open a database whose creation a crash cut short, so it is created beside, and
-    /// moved to its place when it is whole.
-    pub(crate) fn database(&self, create: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
-        let (path, new) = (self.path.join("db"), self.path.join("db.new"));
-        let doing = |operation| move |e| failed(operation, e);
-        if path.try_exists().map_err(doing("look for the database"))? {
-            return Ok(path);
-        }
-        if new.try_exists().map_err(doing("look for a cut-off database"))? {
-            std::fs::remove_dir_all(&new).map_err(doing("remove a cut-off database"))?;
-        }
-        create(&new)?;
-        std::fs::rename(&new, &path)
-            .and_then(|()| File::open(&self.path)?.sync_all())
-            .map_err(doing("put the new database in its place"))?;
-        Ok(path)
+    /// Where fjall keeps its files, and whether they are yet to be made. fjall cannot open a database whose creation a crash cut
+    /// short, so what is left of one is removed; nothing has been stored in it before [`Directory::created`].
+    pub(crate) fn database(&self) -> Result<(PathBuf, bool), Error> {
+        let (path, mark) = (self.path.join("db"), self.path.join(CREATING));
+        let work = || {
+            if path.try_exists()? && !mark.try_exists()? {
+                return Ok(false);
+            }
+            File::create(&mark)?;
+            self.sync()?;
+            match std::fs::remove_dir_all(&path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+                _ => Ok(true),
+            }
+        };
+        let is_new = work().map_err(|e| failed("prepare the database's directory", e))?;
+        Ok((path, is_new))
+    }
+
+    /// Everything that a new database starts with is there.
+    pub(crate) fn created(&self) -> Result<(), Error> {
+        std::fs::remove_file(self.path.join(CREATING))
+            .and_then(|()| self.sync())
+            .map_err(|e| failed("finish the new database", e))
+    }
+
+    /// Makes durable which files are there.
+    fn sync(&self) -> std::io::Result<()> {
+        File::open(&self.path)?.sync_all()
     }
 
     /// The stored catalog; an empty one in a new directory.
     pub(crate) fn catalog(&self) -> Result<Catalog, Error> {
         let json = match std::fs::read(self.path.join("catalog.json")) {
             Ok(json) => json,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Catalog::default()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Catalog::default()),
             Err(e) => return Err(failed("read catalog.json", e)),
         };
         let refuse = |what: String| Error::Schema { table: "(catalog.json)".to_owned(), what };
@@ -104,7 +118,7 @@ impl Directory {
             file.write_all(&json)?;
             file.sync_all()?;
             std::fs::rename(&new, &target)?;
-            File::open(&self.path)?.sync_all()
+            self.sync()
         };
         write().map_err(|e| failed("write catalog.json", e))
     }

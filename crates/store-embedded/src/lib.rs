@@ -33,7 +33,6 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use layout::Layouts;
 use record::Record;
 use riskmesh_core::Clock;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread::JoinHandle;
@@ -79,14 +78,12 @@ impl Embedded {
         let directory = Directory::open(&options.directory)?;
         let mut catalog = directory.catalog()?;
         let steps = catalog.reconcile(&options.tables, &options.migrations)?;
-        let open = |path: &Path| {
-            Database::builder(path)
-                .cache_size(options.block_cache_bytes)
-                .max_journaling_size(options.journal_bytes)
-                .open()
-                .map_err(|source| engine_error("open", source))
-        };
-        let database = open(&directory.database(|path| open(path).map(drop))?)?;
+        let (path, is_new) = directory.database()?;
+        let database = Database::builder(path)
+            .cache_size(options.block_cache_bytes)
+            .max_journaling_size(options.journal_bytes)
+            .open()
+            .map_err(|source| engine_error("open", source))?;
         let keyspace = |name: &str| {
             let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
             database.keyspace(name, create).map_err(|source| engine_error("open table", source))
@@ -100,6 +97,9 @@ impl Embedded {
         let expiry = keyspace("expiry")?;
         if !steps.is_empty() {
             directory.store_catalog(catalog)?;
+        }
+        if is_new {
+            directory.created()?;
         }
 
         #[allow(

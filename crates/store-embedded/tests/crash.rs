@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 use store::list::{List, Lists, Ordinal};
 use store::{
     Batch, Cas, Get, Outcome, Scan, Store, Table, asc, bigint, int, list, text, upsert, upsert_statics,
@@ -233,25 +233,35 @@ fn acknowledged_writes_survive_kill_9() {
 
 #[test]
 fn a_store_whose_creation_was_cut_short_is_created() {
-    let (mut step, mut cut_short, mut whole) = (0, 0, 0);
-    while whole < 3 {
+    const MOMENTS: u32 = 60;
+    let start_opening = |directory: &Path| {
+        let (child, mut lines) = start("opening_child", NEW_DIRECTORY, directory);
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("start")));
+        (child, lines)
+    };
+    let is_whole = |lines: Lines<BufReader<ChildStdout>>| {
+        lines.map_while(Result::ok).filter(|line| line.ends_with("end")).count() > 0
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, lines) = start_opening(directory.path());
+    let begin = Instant::now();
+    assert!(is_whole(lines));
+    let whole = begin.elapsed();
+    child.wait().unwrap();
+
+    let mut cut_short = 0;
+    for moment in 0..MOMENTS {
         let directory = tempfile::tempdir().unwrap();
         // Twice on the same directory: the second finds what the first left.
         for _ in 0..2 {
-            let (mut child, mut lines) = start("opening_child", NEW_DIRECTORY, directory.path());
-            assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("start")));
-            std::thread::sleep(Duration::from_micros(150) * step); // the moment of the crash
+            let (mut child, lines) = start_opening(directory.path());
+            // The moment of the crash; the first steps are the shortest.
+            std::thread::sleep(whole * moment * moment / (MOMENTS * MOMENTS));
             child.kill().unwrap();
             child.wait().unwrap();
-            let counter = if lines.map_while(Result::ok).any(|line| line.ends_with("end")) {
-                &mut whole
-            } else {
-                &mut cut_short
-            };
-            *counter += 1;
+            cut_short += u32::from(!is_whole(lines));
         }
         drop(open(directory.path()));
-        step += 1;
     }
-    assert!(cut_short > 5, "only {cut_short} were cut short");
+    assert!(cut_short > MOMENTS / 2, "only {cut_short} were cut short");
 }

@@ -20,7 +20,7 @@ currency = "EUR"
 booked-at = { column = "step", format = "step-hours", from = "2026-01-01" }
 "#;
 /// More than two windows.
-const ROWS: u32 = 300_000;
+const ROWS: u32 = 550_000;
 
 fn write_files(dir: &Path) -> (String, String) {
     let mut rows = String::from("account,amount,step\n");

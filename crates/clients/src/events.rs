@@ -1,16 +1,18 @@
-//! What this service tells others: that entries were recorded, that clients changed. Each change leaves a mark in the row it
-//! changes; the event is made from the row, published, and the mark taken off. A crash in between leaves the outbox pointer, by which
-//! the relay finds the row.
+//! What this service tells others: that clients changed, that entries were recorded.
+//!
+//! A change of a client or an account leaves a mark in its row; the event is made from the row, published, and the mark taken
+//! off. A crash in between leaves the outbox pointer, by which the relay finds the row. Of entries the pointer itself says what
+//! there is to tell: hours of months, and the version that each month must have for them to be added. A month beyond that version
+//! may have them, so the relay tells of it; events say only where to look.
 
 use crate::domain::account::Account;
 use crate::domain::client::Client;
-use crate::domain::hours::Hours;
 use crate::error::Error;
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::clients::Clients;
 use crate::repo::lists::Lists;
-use crate::repo::transactions::{Month, Summary, Transactions};
+use crate::repo::transactions::{Month, Transactions};
 use api::events::v1::{ClientChanged, TransactionsRecorded};
 use async_trait::async_trait;
 use bus::outbox::Intents;
@@ -24,8 +26,8 @@ use tokio_util::task::TaskTracker;
 
 /// The CloudEvents source of this service.
 const SOURCE: &str = "/riskmesh/clients";
-/// Months that one pointer covers.
-const MONTHS_A_POINTER: usize = 2500;
+/// From these bytes on a pointer to months takes no more of them; the hours of one take 7 KB at the most.
+const POINTER_BYTES: usize = 48 << 10;
 /// Changes that are being told of at a time; more wait, and with them their callers.
 const TELLING: usize = 256;
 
@@ -50,21 +52,14 @@ pub(crate) struct Events {
     pub(crate) under_way: watch::Sender<usize>,
 }
 
-/// A month's untold hours, as of a version.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    month: Month,
-    version: i64,
-    client: ClientId,
-    hours: Hours,
-}
-
-impl Told {
-    /// What there is to tell of a month; `None` where there is nothing.
-    pub(crate) fn new(month: Month, summary: &Summary) -> Option<Self> {
-        let (version, client) = (summary.version?, summary.client.clone()?);
-        (!summary.pending.is_empty()).then(|| Self { month, version, client, hours: summary.pending.clone() })
-    }
+/// Hours to which entries are added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Addition {
+    pub(crate) month: Month,
+    /// The version that the month must have for that.
+    pub(crate) version: i64,
+    /// Ascending.
+    pub(crate) hours: Vec<i64>,
 }
 
 impl Events {
@@ -91,17 +86,18 @@ impl Events {
     pub(crate) async fn intend_months(
         &self,
         tenant: &TenantId,
-        months: &[Month],
+        additions: &[Addition],
     ) -> Result<Intents, riskmesh_core::Error> {
-        let pointers = months.chunks(MONTHS_A_POINTER).map(|months| {
-            let mut reference = tenant.to_string();
-            for month in months {
-                // Writing to a String cannot fail.
-                let _ = write!(reference, "\n{}:{}", month.account, month.bucket);
+        let mut references: Vec<String> = Vec::new();
+        for addition in additions {
+            if references.last().is_none_or(|last| last.len() > POINTER_BYTES) {
+                references.push(tenant.to_string());
             }
-            Pointer::new(MONTHS, reference)
-        });
-        self.intend(pointers.collect()).await
+            if let Some(reference) = references.last_mut() {
+                addition.write(reference);
+            }
+        }
+        self.intend(references.into_iter().map(|reference| Pointer::new(MONTHS, reference)).collect()).await
     }
 
     async fn intend(&self, pointers: Vec<Pointer>) -> Result<Intents, riskmesh_core::Error> {
@@ -145,14 +141,20 @@ impl Events {
         });
     }
 
-    /// Tells of recorded entries.
-    pub(crate) fn tell_months(self: &Arc<Self>, tenant: &TenantId, intents: Intents, told: Vec<Told>) {
+    /// Tells of recorded entries, each month with its client. Without `intents` the relay will tell of something more.
+    pub(crate) fn tell_months(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        added: Vec<(Addition, ClientId)>,
+        intents: Option<Intents>,
+    ) {
         let (events, tenant) = (self.clone(), tenant.clone());
         self.spawn(async move {
-            events.publish(events.months_recorded(&tenant, &told)).await?;
-            let months: Vec<_> = told.into_iter().map(|told| (told.month, told.version)).collect();
-            events.transactions.told(&tenant, &months).await?;
-            Ok(events.outbox.settle(intents).await?)
+            events.publish(events.months_recorded(&tenant, &added)).await?;
+            if let Some(intents) = intents {
+                events.outbox.settle(intents).await?;
+            }
+            Ok(())
         });
     }
 
@@ -229,22 +231,22 @@ impl Events {
         Outgoing { topic: kinds::CLIENT_CHANGED.topic.name, record }
     }
 
-    fn months_recorded(&self, tenant: &TenantId, told: &[Told]) -> Vec<Outgoing> {
+    fn months_recorded(&self, tenant: &TenantId, added: &[(Addition, ClientId)]) -> Vec<Outgoing> {
         let now = self.clock.now();
-        let record = |told: &Told| {
+        let record = |(addition, client): &(Addition, ClientId)| {
             let data = TransactionsRecorded {
                 tenant: tenant.to_string(),
-                client_id: told.client.to_string(),
-                account_id: told.month.account.to_string(),
-                hours: told.hours.hours().collect(),
+                client_id: client.to_string(),
+                account_id: addition.month.account.to_string(),
+                hours: addition.hours.clone(),
             };
             kinds::TRANSACTIONS_RECORDED.encode(
-                format!("{tenant}/{}", told.month.account),
-                &Event::new(months_id(tenant, &told.month, told.version), SOURCE, now, data),
+                format!("{tenant}/{}", addition.month.account),
+                &Event::new(addition.event_id(tenant), SOURCE, now, data),
             )
         };
         let topic = kinds::TRANSACTIONS_RECORDED.topic.name;
-        told.iter().map(|told| Outgoing { topic, record: record(told) }).collect()
+        added.iter().map(|added| Outgoing { topic, record: record(added) }).collect()
     }
 
     /// For the relay, one for each kind of pointer.
@@ -257,14 +259,38 @@ impl Events {
     }
 }
 
-fn months_id(tenant: &TenantId, month: &Month, version: i64) -> uuid::Uuid {
-    event::id(&[
-        MONTHS.as_bytes(),
-        tenant.as_str().as_bytes(),
-        month.account.as_str().as_bytes(),
-        &month.bucket.to_be_bytes(),
-        &version.to_be_bytes(),
-    ])
+impl Addition {
+    /// One version of a month is left once only, so two additions with one id are one, or one of them never happened.
+    fn event_id(&self, tenant: &TenantId) -> uuid::Uuid {
+        let hours: Vec<u8> = self.hours.iter().flat_map(|hour| hour.to_be_bytes()).collect();
+        event::id(&[
+            MONTHS.as_bytes(),
+            tenant.as_str().as_bytes(),
+            self.month.account.as_str().as_bytes(),
+            &self.month.bucket.to_be_bytes(),
+            &self.version.to_be_bytes(),
+            &hours,
+        ])
+    }
+
+    /// As a line of a pointer: `account:bucket:version:hour,hour`.
+    fn write(&self, reference: &mut String) {
+        // Writing to a String cannot fail.
+        let _ = write!(reference, "\n{}:{}:{}", self.month.account, self.month.bucket, self.version);
+        for (position, hour) in self.hours.iter().enumerate() {
+            let _ = write!(reference, "{}{hour}", if position == 0 { ':' } else { ',' });
+        }
+    }
+
+    fn read(line: &str) -> Result<Self, Failure> {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [account, bucket, version, hours] = fields[..] else { return Err("reference of a month".into()) };
+        Ok(Self {
+            month: Month { account: AccountId::new(account)?, bucket: bucket.parse()? },
+            version: version.parse()?,
+            hours: hours.split(',').map(str::parse).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 fn ids(outgoing: &[Outgoing]) -> HashSet<String> {
@@ -337,12 +363,19 @@ impl PendingSource for AccountSource {
 struct MonthsSource(Arc<Events>);
 
 impl MonthsSource {
-    async fn untold(&self, reference: &[u8]) -> Result<(TenantId, Vec<Told>), Failure> {
-        let (tenant, months) = months_reference(reference)?;
-        let summaries = self.0.transactions.summaries(&tenant, &months).await?;
-        let told =
-            months.into_iter().zip(summaries).filter_map(|(month, summary)| Told::new(month, &summary));
-        Ok((tenant, told.collect()))
+    /// What was added, as far as anybody can tell.
+    async fn added(
+        &self,
+        tenant: &TenantId,
+        additions: &[Addition],
+    ) -> Result<Vec<(Addition, ClientId)>, Failure> {
+        let months: Vec<_> = additions.iter().map(|addition| addition.month.clone()).collect();
+        let summaries = self.0.transactions.summaries(tenant, &months).await?;
+        let left = additions.iter().zip(summaries).filter_map(|(addition, summary)| {
+            let has_changed = summary.version.unwrap_or(0) > addition.version;
+            has_changed.then_some(addition.clone()).zip(summary.client)
+        });
+        Ok(left.collect())
     }
 }
 
@@ -353,19 +386,20 @@ impl PendingSource for MonthsSource {
     }
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let (tenant, told) = self.untold(reference).await?;
-        Ok(self.0.months_recorded(&tenant, &told))
+        let (tenant, additions) = months_reference(reference)?;
+        let added = self.added(&tenant, &additions).await?;
+        Ok(self.0.months_recorded(&tenant, &added))
     }
 
     async fn clear(&self, reference: &[u8], published: &[Outgoing]) -> Result<(), Failure> {
-        let (tenant, told) = self.untold(reference).await?;
+        let (tenant, mut additions) = months_reference(reference)?;
         let published = ids(published);
-        let cleared: Vec<_> = told
-            .into_iter()
-            .filter(|told| published.contains(&months_id(&tenant, &told.month, told.version).to_string()))
-            .map(|told| (told.month, told.version))
-            .collect();
-        Ok(self.0.transactions.told(&tenant, &cleared).await?)
+        additions.retain(|addition| !published.contains(&addition.event_id(&tenant).to_string()));
+        if !additions.is_empty() {
+            // A writer that is late may still add these; they are looked at again.
+            drop(self.0.intend_months(&tenant, &additions).await?);
+        }
+        Ok(())
     }
 }
 
@@ -379,14 +413,10 @@ fn account_reference(reference: &[u8]) -> Result<(TenantId, AccountId), Failure>
     Ok((TenantId::new(tenant)?, AccountId::new(id)?))
 }
 
-fn months_reference(reference: &[u8]) -> Result<(TenantId, Vec<Month>), Failure> {
+fn months_reference(reference: &[u8]) -> Result<(TenantId, Vec<Addition>), Failure> {
     let mut lines = std::str::from_utf8(reference)?.lines();
     let tenant = TenantId::new(lines.next().ok_or("reference of months")?)?;
-    let months = lines.map(|line| {
-        let (account, bucket) = line.split_once(':').ok_or("reference of a month")?;
-        Ok::<_, Failure>(Month { account: AccountId::new(account)?, bucket: bucket.parse()? })
-    });
-    Ok((tenant, months.collect::<Result<_, _>>()?))
+    Ok((tenant, lines.map(Addition::read).collect::<Result<_, _>>()?))
 }
 
 #[cfg(test)]
@@ -395,9 +425,20 @@ mod tests {
 
     #[test]
     fn references_name_what_they_point_at() {
-        let (tenant, months) = months_reference(b"acme\n1234567890:24312\n0000000001:-3").unwrap();
-        assert_eq!((tenant.as_str(), months.len()), ("acme", 2));
-        assert_eq!((months[1].account.as_str(), months[1].bucket), ("0000000001", -3));
+        let addition = |account, bucket, version, hours: &[i64]| Addition {
+            month: Month { account: AccountId::new(account).unwrap(), bucket },
+            version,
+            hours: hours.to_vec(),
+        };
+        let additions =
+            [addition("1234567890", 24_312, 0, &[490_123]), addition("0000000001", -3, 7, &[-2, -1, 5])];
+        let mut reference = "acme".to_owned();
+        for addition in &additions {
+            addition.write(&mut reference);
+        }
+        assert_eq!(reference, "acme\n1234567890:24312:0:490123\n0000000001:-3:7:-2,-1,5");
+        let (tenant, read) = months_reference(reference.as_bytes()).unwrap();
+        assert_eq!((tenant.as_str(), read.as_slice()), ("acme", &additions[..]));
         assert!(months_reference(b"acme\n1:2").is_err() && months_reference(b"\xff").is_err());
         assert!(client_reference(b"acme\n42").is_ok() && client_reference(b"acme").is_err());
     }

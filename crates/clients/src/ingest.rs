@@ -3,15 +3,17 @@
 //! 1. Read where the months stand.
 //! 2. Claim the ids: insert-if-absent by (tenant, id). An id held with other content is a conflict; with the same content it is
 //!    this entry, finished or not.
-//! 3. Write the outbox pointer, and enter new months in the accounts' directories.
-//! 4. Month by month, in one conditional batch on the month's version: the rows that are not there, the hour counts, the untold
-//!    hours. Only rows of ids that were claimed before can be there; an id that was new has none as long as the month is as it
-//!    was read before the claim. Whoever loses the race reads again: rows that are there by now are not added or counted twice.
-//! 5. Tell: publish the untold hours, mark them as told, drop the pointer. A crash before leaves all three to the relay.
+//! 3. Enter new months in the accounts' directories.
+//! 4. Write the outbox pointer: which hours are added to which version of which month.
+//! 5. Month by month, in one conditional batch on the month's version: the rows that are not there, and the hour counts. Only
+//!    rows of ids that were claimed before can be there; an id that was new has none as long as the month is as it was read
+//!    before the claim. Whoever loses the race reads again and writes another pointer: rows that are there by now are not added
+//!    or counted twice.
+//! 6. Tell: publish the hours, drop the pointer. A crash before leaves both to the relay.
 
 use crate::domain::entry::{Content, Entry};
 use crate::error::Error;
-use crate::events::{Events, Told};
+use crate::events::{Addition, Events};
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
@@ -112,7 +114,7 @@ impl Ingest {
         Ok(())
     }
 
-    /// Enters what was claimed into its months, and sees to it that it is told of.
+    /// Enters what was claimed into its months.
     async fn enter(
         &self,
         tenant: &TenantId,
@@ -127,9 +129,7 @@ impl Ingest {
             |month: &&Month| known.get(*month).is_none_or(|summary: &Summary| summary.version.is_none());
         let new: Vec<_> =
             months.iter().filter(is_new).map(|month| (month.account.clone(), month.bucket)).collect();
-        let (pointer, opened) = tokio::try_join!(self.events.intend_months(tenant, &months), async {
-            self.buckets.open(tenant, &new).await.map_err(riskmesh_core::Error::from)
-        })?;
+        let opened = self.buckets.open(tenant, &new).await?;
         for ((account, bucket), opened) in new.into_iter().zip(opened) {
             if !opened && let Some(closed) = groups.remove(&Month { account, bucket }) {
                 recorded.rejected.extend(
@@ -139,9 +139,7 @@ impl Ingest {
                 );
             }
         }
-        let told = self.add(tenant, groups, known, owners, recorded).await?;
-        self.events.tell_months(tenant, pointer, told);
-        Ok(())
+        self.add(tenant, groups, known, owners, recorded).await
     }
 
     /// Keeps one of entries that a batch holds twice; the others are duplicates, or conflicts where they differ.
@@ -226,7 +224,7 @@ impl Ingest {
         Ok(())
     }
 
-    /// Adds rows month by month; gives the months that have something to tell.
+    /// Adds rows month by month, and sees to it that they are told of.
     async fn add(
         &self,
         tenant: &TenantId,
@@ -234,8 +232,7 @@ impl Ingest {
         mut known: Known,
         owners: &HashMap<AccountId, ClientId>,
         recorded: &mut Recorded,
-    ) -> Result<Vec<Told>, riskmesh_core::Error> {
-        let mut told = BTreeMap::new();
+    ) -> Result<(), riskmesh_core::Error> {
         let mut left: VecDeque<_> = groups.into_iter().flat_map(parts).collect();
         let mut rounds_lost = 0;
         while !left.is_empty() && rounds_lost < RACES {
@@ -246,6 +243,7 @@ impl Ingest {
 
             let mut writes = Vec::with_capacity(round.len());
             let mut afters = Vec::with_capacity(round.len());
+            let mut additions = Vec::with_capacity(round.len());
             for ((month, work), present) in round.iter().zip(&present) {
                 let absent: Vec<&Entry> = std::iter::zip(work, present)
                     .filter(|(_, present)| !**present)
@@ -257,12 +255,27 @@ impl Ingest {
                     afters.push(None);
                     continue;
                 }
-                let after = before
-                    .with(absent.iter().map(|entry| entry.booked_at.hour()), owners.get(&month.account));
+                let mut hours: Vec<i64> = absent.iter().map(|entry| entry.booked_at.hour()).collect();
+                let after = before.with(&hours, owners.get(&month.account));
                 writes.push(self.transactions.add(tenant, month, &absent, before, &after)?);
                 afters.push(Some(after));
+                hours.sort_unstable();
+                hours.dedup();
+                additions.push(Addition {
+                    month: month.clone(),
+                    version: before.version.unwrap_or(0),
+                    hours,
+                });
             }
-            let mut outcomes = self.transactions.write(writes).await?.into_iter();
+            let pointer = self.events.intend_months(tenant, &additions).await?;
+            let outcomes = self.transactions.write(writes).await?;
+            let unsure = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unknown));
+            let applied = std::iter::zip(additions, &outcomes).filter_map(|(addition, outcome)| {
+                let client = owners.get(&addition.month.account)?.clone();
+                outcome.is_applied().then_some((addition, client))
+            });
+            self.events.tell_months(tenant, applied.collect(), (!unsure).then_some(pointer));
+            let mut outcomes = outcomes.into_iter();
 
             for (((month, mut work), present), after) in round.into_iter().zip(present).zip(afters) {
                 let outcome = match after {
@@ -275,9 +288,7 @@ impl Ingest {
                         let duplicate = present && !work.unsure;
                         *(if duplicate { &mut recorded.duplicates } else { &mut recorded.created }) += 1;
                     }
-                    known.extend(after.map(|after| (month.clone(), after)));
-                    let told_of = known.get(&month).and_then(|summary| Told::new(month.clone(), summary));
-                    told_of.map(|of| told.insert(month, of));
+                    known.extend(after.map(|after| (month, after)));
                     continue;
                 }
                 known.remove(&month);
@@ -294,11 +305,7 @@ impl Ingest {
                 left.push_front((month, work));
             }
         }
-        if left.is_empty() {
-            Ok(told.into_values().collect())
-        } else {
-            Err(Error::Contended { doing: "write transactions" }.into())
-        }
+        if left.is_empty() { Ok(()) } else { Err(Error::Contended { doing: "write transactions" }.into()) }
     }
 
     /// Reads the months of which nothing is known.

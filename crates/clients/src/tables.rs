@@ -51,11 +51,11 @@ pub(crate) static TRANSACTION_BUCKETS: Table =
         .values(&[boolean("present")]);
 
 /// The entries of one account in one month. `hours` counts them by UTC hour and changes with them, so totals and offsets are
-/// exact; `pending` holds the hours that no event has told of yet.
+/// exact.
 pub(crate) static TRANSACTIONS: Table =
     Table::new("transactions", &[text("tenant"), text("account_id"), int("bucket")])
         .clustering(&[desc(timestamp("booked_at")), desc(text("transaction_id"))])
-        .statics(&[bigint("version"), blob("hours"), blob("pending"), text("client_id")])
+        .statics(&[bigint("version"), blob("hours"), text("client_id")])
         .values(&[
             text("transfer_id"),
             int("direction"),

@@ -17,6 +17,7 @@ mod connection;
 mod generate_command;
 mod import_command;
 mod migrate;
+mod migrations;
 mod note;
 mod token;
 

@@ -3,6 +3,7 @@
 use crate::admin_socket::{self, AnyChannel};
 use crate::cli::NodeRole;
 use crate::config::Config;
+use crate::migrations::MIGRATIONS;
 use crate::secrets::{self, Secrets};
 use crate::seed;
 use authn::{Credentials, Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
@@ -443,6 +444,7 @@ pub fn migrate(config: &Config) -> Result<usize, Error> {
 
 fn store_options(config: &Config, clock: Arc<dyn Clock>) -> store_embedded::Options {
     store_embedded::Options::new(config.data_dir.join(STORE), tables())
+        .migrations(MIGRATIONS.iter().copied())
         .clock(clock)
         .block_cache_bytes(config.store.cache_mib << 20)
 }

@@ -2,7 +2,7 @@
 //!
 //! 1. The service writes a *pointer* into the outbox: where to look for the event ([`Outbox::intend`]). Harmless if nothing follows.
 //! 2. It changes its state, in one conditional write that also notes the event as pending, or so that the event can be made again
-//!    from the state.
+//!    from the state and the pointer.
 //! 3. It publishes the event, clears what is pending, and removes the pointer ([`Outbox::settle`]).
 //!
 //! If the process dies in between, the [`Relay`] finds the pointer, asks the service's [`PendingSource`] what is pending, and does

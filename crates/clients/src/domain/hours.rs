@@ -32,11 +32,6 @@ impl Hours {
         self.0.iter().rev().map(|(hour, count)| (*hour, *count))
     }
 
-    /// The hours, the earliest first.
-    pub(crate) fn hours(&self) -> impl Iterator<Item = i64> + '_ {
-        self.0.keys().copied()
-    }
-
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,4 +1,4 @@
-//! Entry rows: one partition an account and month, its hour counts and untold hours in statics that change with the rows.
+//! Entry rows: one partition an account and month, its hour counts in statics that change with the rows.
 
 use super::rows::{self, Came};
 use crate::domain::entry::{Content, Entry};
@@ -43,20 +43,18 @@ pub(crate) struct Summary {
     pub(crate) version: Option<i64>,
     /// Entries by hour.
     pub(crate) hours: Hours,
-    /// Hours that no event has told of yet.
-    pub(crate) pending: Hours,
     /// Whose account it is.
     pub(crate) client: Option<ClientId>,
 }
 
 impl Summary {
-    /// The month after entries in these hours were added: their hours are counted, and to be told of.
-    pub(crate) fn with(&self, hours: impl Iterator<Item = i64>, client: Option<&ClientId>) -> Self {
-        let added = hours.collect();
+    /// The month after entries in these hours were added.
+    pub(crate) fn with(&self, hours: &[i64], client: Option<&ClientId>) -> Self {
         let mut after = self.clone();
         after.version = Some(self.version.unwrap_or(0) + 1);
-        after.hours.merge(&added);
-        after.pending.merge(&added);
+        for hour in hours {
+            after.hours.add(*hour);
+        }
         after.client = client.cloned().or(after.client);
         after
     }
@@ -130,7 +128,6 @@ impl Transactions {
                 upsert_statics()
                     .set("version", after.version)
                     .set("hours", after.hours.encode())
-                    .set("pending", (!after.pending.is_empty()).then(|| after.pending.encode()))
                     .set("client_id", after.client.as_ref().map(ClientId::as_str)),
             );
         for entry in entries {
@@ -170,18 +167,6 @@ impl Transactions {
             .collect();
         let rows = self.store.get_many(gets).await.doing("read transaction counts")?;
         rows.iter().map(|row| summary(row.as_ref())).collect()
-    }
-
-    /// Marks the hours of months as told, where nothing was added since `version`.
-    pub(crate) async fn told(&self, tenant: &TenantId, months: &[(Month, i64)]) -> Result<(), Error> {
-        let writes = months.iter().map(|(month, version)| {
-            Cas::new(&TRANSACTIONS, partition(tenant, month))
-                .if_static("version", *version)
-                .with(upsert_statics().set("pending", None::<Vec<u8>>))
-        });
-        // A conflict or an unknown outcome leaves the hours to whoever wrote since, or to the relay.
-        self.store.cas_many(writes.collect()).await.doing("mark transactions as told")?;
-        Ok(())
     }
 
     /// Entries of a month in the order of its rows (latest first), or the other way round.
@@ -269,14 +254,13 @@ fn summary(row: Option<&Row>) -> Result<Summary, Error> {
     const DOING: &str = "read transaction counts";
     let corrupt = |column| Error::Corrupt { table: TRANSACTIONS.name, column };
     let Some(row) = row else { return Ok(Summary::default()) };
-    let hours = |column: &'static str| match row.blob_opt(column).doing(DOING)? {
-        None => Ok(Hours::default()),
-        Some(bytes) => Hours::decode(bytes).ok_or_else(|| corrupt(column)),
+    let hours = match row.blob_opt("hours").doing(DOING)? {
+        None => Hours::default(),
+        Some(bytes) => Hours::decode(bytes).ok_or_else(|| corrupt("hours"))?,
     };
     Ok(Summary {
         version: row.bigint_opt("version").doing(DOING)?,
-        hours: hours("hours")?,
-        pending: hours("pending")?,
+        hours,
         client: row
             .text_opt("client_id")
             .doing(DOING)?

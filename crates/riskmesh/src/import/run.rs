@@ -21,7 +21,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 /// Workers; each takes the accounts of its share, so that no two write one account at once.
 const WORKERS: usize = 4;
 /// Entries of one window, and rows.
-const WINDOW: usize = 131_072;
+const WINDOW: usize = 262_144;
 /// Entries of one message.
 const MESSAGE: usize = 8_192;
 /// Windows on their way at a time.

@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: machine clock, abort on a fatal error, 64 MiB of block cache, 32 MiB memtables.
+    /// The defaults: machine clock, abort on a fatal error, 64 MiB of block cache, 64 MiB memtables.
     pub fn new(directory: impl Into<PathBuf>, tables: impl IntoIterator<Item = &'static Table>) -> Self {
         Self {
             directory: directory.into(),
@@ -33,7 +33,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             on_fatal: Arc::new(abort),
             block_cache_bytes: 64 << 20,
-            memtable_bytes: 32 << 20,
+            memtable_bytes: 64 << 20,
             journal_bytes: 512 << 20,
             queue_changes: 131_072,
             sweep_every: Some(Duration::from_secs(1)),

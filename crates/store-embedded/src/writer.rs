@@ -96,8 +96,9 @@ impl<C: Commit> Writer<C> {
     /// Runs until it is told to stop, the queue is closed, or the engine fails.
     pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
         let (mut stop, mut answered) = (false, 0);
+        let (mut round, mut replies) = (Vec::new(), Vec::new());
         while !stop && let Some(first) = queue.blocking_recv() {
-            let (mut round, mut changes, mut bytes) = (Vec::with_capacity(answered), 0, 0);
+            let (mut changes, mut bytes) = (0, 0);
             // Whoever queued up during the last round, and whoever that one has answered, if there are several.
             let mut expected = None;
             let mut next = Some(first);
@@ -106,7 +107,8 @@ impl<C: Commit> Writer<C> {
                     Work::Write(ops) => {
                         changes += ops.changes.len();
                         bytes += ops.bytes;
-                        round.push((ops, (job.reply, job.room)));
+                        round.push(ops);
+                        replies.push((job.reply, job.room));
                     }
                     Work::Stop => stop = true,
                 }
@@ -119,11 +121,11 @@ impl<C: Commit> Writer<C> {
                 }
             }
             answered = round.len();
-            let (ops, replies): (Vec<_>, Vec<_>) = round.into_iter().unzip();
-            match self.round(&ops) {
+            match self.round(&round) {
                 Ok(answers) => {
+                    round.clear();
                     let mut freed: Option<OwnedSemaphorePermit> = None;
-                    for ((reply, room), answer) in replies.into_iter().zip(answers) {
+                    for ((reply, room), answer) in replies.drain(..).zip(answers) {
                         match (&mut freed, room) {
                             (Some(freed), Some(room)) => freed.merge(room),
                             (None, room) => freed = room,

@@ -78,12 +78,10 @@ impl Embedded {
         let directory = Directory::open(&options.directory)?;
         let mut catalog = directory.catalog()?;
         let steps = catalog.reconcile(&options.tables, &options.migrations)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (path, is_new) = directory.database()?;
         let database = Database::builder(path)
             .cache_size(options.block_cache_bytes)
             .max_journaling_size(options.journal_bytes)
-            .worker_threads(worker_threads(cores))
             .open()
             .map_err(|source| engine_error("open", source))?;
         let keyspace = |name: &str| {
@@ -118,7 +116,7 @@ impl Embedded {
             clock: options.clock.clone(),
             on_fatal: options.on_fatal,
             engine,
-            threads: cores.min(round::READ_THREADS),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(round::READ_THREADS),
         };
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -167,13 +165,6 @@ impl Embedded {
     ) -> Result<u64, Error> {
         ingest::run(self.inner.layouts.of(table)?, batches)
     }
-}
-
-/// fjall's threads for flushing and compaction. Of several it keeps one for flushing, which spins as long as a compaction waits for
-/// the others: of two cores that would be one. A single thread takes flushes and compactions as they come; four memtables may
-/// wait for it.
-fn worker_threads(cores: usize) -> usize {
-    if cores <= 2 { 1 } else { cores.min(4) }
 }
 
 impl Drop for Embedded {

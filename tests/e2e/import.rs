@@ -37,9 +37,10 @@ fn write_files(dir: &Path) -> (String, String) {
 fn cut_off(args: &[&str], data: &Path) {
     let mut process = Process::start(riskmesh(), args, &[]).unwrap();
     let is_checkpoint = |file: &DirEntry| file.path().extension().is_some_and(|it| it == "toml");
-    let checkpoint = || read_dir(data.join("imports")).ok()?.flatten().find(is_checkpoint);
+    let has_checkpoint =
+        || read_dir(data.join("imports")).is_ok_and(|files| files.flatten().any(|file| is_checkpoint(&file)));
     let deadline = Instant::now() + Duration::from_mins(1);
-    while checkpoint().is_none() {
+    while !has_checkpoint() {
         assert!(Instant::now() < deadline && process.is_running().unwrap(), "there was no checkpoint");
         std::thread::sleep(Duration::from_millis(1));
     }

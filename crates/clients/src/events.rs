@@ -58,7 +58,7 @@ pub(crate) struct Addition {
     pub(crate) month: Month,
     /// The version that the month must have for that.
     pub(crate) version: i64,
-    /// Ascending.
+    /// Ascending. None in a pointer from before ADR 007, which does not say which: all that the month has are told of.
     pub(crate) hours: Vec<i64>,
 }
 
@@ -86,7 +86,7 @@ impl Events {
     pub(crate) async fn intend_months(
         &self,
         tenant: &TenantId,
-        additions: &[Addition],
+        additions: impl IntoIterator<Item = &Addition>,
     ) -> Result<Intents, riskmesh_core::Error> {
         let mut references: Vec<String> = Vec::new();
         for addition in additions {
@@ -150,7 +150,10 @@ impl Events {
     ) {
         let (events, tenant) = (self.clone(), tenant.clone());
         self.spawn(async move {
-            events.publish(events.months_recorded(&tenant, &added)).await?;
+            let recorded = added.iter().map(|(addition, client)| {
+                events.month_recorded(&tenant, addition, addition.hours.clone(), client)
+            });
+            events.publish(recorded.collect()).await?;
             if let Some(intents) = intents {
                 events.outbox.settle(intents).await?;
             }
@@ -231,22 +234,24 @@ impl Events {
         Outgoing { topic: kinds::CLIENT_CHANGED.topic.name, record }
     }
 
-    fn months_recorded(&self, tenant: &TenantId, added: &[(Addition, ClientId)]) -> Vec<Outgoing> {
-        let now = self.clock.now();
-        let record = |(addition, client): &(Addition, ClientId)| {
-            let data = TransactionsRecorded {
-                tenant: tenant.to_string(),
-                client_id: client.to_string(),
-                account_id: addition.month.account.to_string(),
-                hours: addition.hours.clone(),
-            };
-            kinds::TRANSACTIONS_RECORDED.encode(
-                format!("{tenant}/{}", addition.month.account),
-                &Event::new(addition.event_id(tenant), SOURCE, now, data),
-            )
+    fn month_recorded(
+        &self,
+        tenant: &TenantId,
+        addition: &Addition,
+        hours: Vec<i64>,
+        client: &ClientId,
+    ) -> Outgoing {
+        let data = TransactionsRecorded {
+            tenant: tenant.to_string(),
+            client_id: client.to_string(),
+            account_id: addition.month.account.to_string(),
+            hours,
         };
-        let topic = kinds::TRANSACTIONS_RECORDED.topic.name;
-        added.iter().map(|added| Outgoing { topic, record: record(added) }).collect()
+        let record = kinds::TRANSACTIONS_RECORDED.encode(
+            format!("{tenant}/{}", addition.month.account),
+            &Event::new(addition.event_id(tenant), SOURCE, self.clock.now(), data),
+        );
+        Outgoing { topic: kinds::TRANSACTIONS_RECORDED.topic.name, record }
     }
 
     /// For the relay, one for each kind of pointer.
@@ -273,22 +278,32 @@ impl Addition {
         ])
     }
 
-    /// As a line of a pointer: `account:bucket:version:hour,hour`.
+    /// As a line of a pointer: `account:bucket:version:hour,hour`, and `account:bucket` before ADR 007.
     fn write(&self, reference: &mut String) {
         // Writing to a String cannot fail.
-        let _ = write!(reference, "\n{}:{}:{}", self.month.account, self.month.bucket, self.version);
+        let _ = write!(reference, "\n{}:{}", self.month.account, self.month.bucket);
         for (position, hour) in self.hours.iter().enumerate() {
-            let _ = write!(reference, "{}{hour}", if position == 0 { ':' } else { ',' });
+            let _ = match position {
+                0 => write!(reference, ":{}:{hour}", self.version),
+                _ => write!(reference, ",{hour}"),
+            };
         }
     }
 
     fn read(line: &str) -> Result<Self, Failure> {
         let fields: Vec<&str> = line.split(':').collect();
-        let [account, bucket, version, hours] = fields[..] else { return Err("reference of a month".into()) };
+        let (account, bucket, version, hours) = match fields[..] {
+            [account, bucket] => (account, bucket, 0, Vec::new()),
+            [account, bucket, version, hours] => {
+                let hours = hours.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                (account, bucket, version.parse()?, hours)
+            }
+            _ => return Err("reference of a month".into()),
+        };
         Ok(Self {
             month: Month { account: AccountId::new(account)?, bucket: bucket.parse()? },
-            version: version.parse()?,
-            hours: hours.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            version,
+            hours,
         })
     }
 }
@@ -362,23 +377,6 @@ impl PendingSource for AccountSource {
 
 struct MonthsSource(Arc<Events>);
 
-impl MonthsSource {
-    /// What was added, as far as anybody can tell.
-    async fn added(
-        &self,
-        tenant: &TenantId,
-        additions: &[Addition],
-    ) -> Result<Vec<(Addition, ClientId)>, Failure> {
-        let months: Vec<_> = additions.iter().map(|addition| addition.month.clone()).collect();
-        let summaries = self.0.transactions.summaries(tenant, &months).await?;
-        let left = additions.iter().zip(summaries).filter_map(|(addition, summary)| {
-            let has_changed = summary.version.unwrap_or(0) > addition.version;
-            has_changed.then_some(addition.clone()).zip(summary.client)
-        });
-        Ok(left.collect())
-    }
-}
-
 #[async_trait]
 impl PendingSource for MonthsSource {
     fn kind(&self) -> &'static str {
@@ -387,8 +385,18 @@ impl PendingSource for MonthsSource {
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
         let (tenant, additions) = months_reference(reference)?;
-        let added = self.added(&tenant, &additions).await?;
-        Ok(self.0.months_recorded(&tenant, &added))
+        let months: Vec<_> = additions.iter().map(|addition| addition.month.clone()).collect();
+        let summaries = self.0.transactions.summaries(&tenant, &months).await?;
+        // What was added, as far as anybody can tell.
+        let recorded = additions.iter().zip(summaries).filter_map(|(addition, summary)| {
+            let client = summary.client.filter(|_| summary.version.unwrap_or(0) > addition.version)?;
+            let hours = match &addition.hours[..] {
+                [] => summary.hours.ascending().collect(),
+                hours => hours.to_vec(),
+            };
+            Some(self.0.month_recorded(&tenant, addition, hours, &client))
+        });
+        Ok(recorded.collect())
     }
 
     async fn clear(&self, reference: &[u8], published: &[Outgoing]) -> Result<(), Failure> {
@@ -430,16 +438,19 @@ mod tests {
             version,
             hours: hours.to_vec(),
         };
-        let additions =
-            [addition("1234567890", 24_312, 0, &[490_123]), addition("0000000001", -3, 7, &[-2, -1, 5])];
+        let additions = [
+            addition("1234567890", 24_312, 0, &[490_123]),
+            addition("0000000001", -3, 7, &[-2, -1, 5]),
+            addition("0000000001", 2, 0, &[]),
+        ];
         let mut reference = "acme".to_owned();
         for addition in &additions {
             addition.write(&mut reference);
         }
-        assert_eq!(reference, "acme\n1234567890:24312:0:490123\n0000000001:-3:7:-2,-1,5");
+        assert_eq!(reference, "acme\n1234567890:24312:0:490123\n0000000001:-3:7:-2,-1,5\n0000000001:2");
         let (tenant, read) = months_reference(reference.as_bytes()).unwrap();
         assert_eq!((tenant.as_str(), read.as_slice()), ("acme", &additions[..]));
-        assert!(months_reference(b"acme\n1:2").is_err() && months_reference(b"\xff").is_err());
+        assert!(months_reference(b"acme\n0000000001:2:3").is_err() && months_reference(b"\xff").is_err());
         assert!(client_reference(b"acme\n42").is_ok() && client_reference(b"acme").is_err());
     }
 }

@@ -77,6 +77,15 @@ struct Work {
     unsure: bool,
 }
 
+/// A month that is to be changed in one round.
+struct Attempt {
+    addition: Addition,
+    after: Summary,
+    work: Vec<Work>,
+    /// For each work whether its row is there.
+    present: Vec<bool>,
+}
+
 /// What is known of months, as of the last read or write of this batch.
 type Known = HashMap<Month, Summary>;
 
@@ -242,68 +251,59 @@ impl Ingest {
             let present = self.present(tenant, &round).await?;
 
             let mut writes = Vec::with_capacity(round.len());
-            let mut afters = Vec::with_capacity(round.len());
-            let mut additions = Vec::with_capacity(round.len());
-            for ((month, work), present) in round.iter().zip(&present) {
-                let absent: Vec<&Entry> = std::iter::zip(work, present)
+            let mut attempts = Vec::with_capacity(round.len());
+            for ((month, work), present) in round.into_iter().zip(present) {
+                let absent: Vec<&Entry> = std::iter::zip(&work, &present)
                     .filter(|(_, present)| !**present)
                     .map(|(work, _)| &*work.entry)
                     .collect();
-                let before =
-                    known.get(month).ok_or_else(|| riskmesh_core::Error::internal("look at a month"))?;
                 if absent.is_empty() {
-                    afters.push(None);
+                    count(&work, &present, recorded);
+                    rounds_lost = 0;
                     continue;
                 }
+                let before =
+                    known.get(&month).ok_or_else(|| riskmesh_core::Error::internal("look at a month"))?;
                 let mut hours: Vec<i64> = absent.iter().map(|entry| entry.booked_at.hour()).collect();
                 let after = before.with(&hours, owners.get(&month.account));
-                writes.push(self.transactions.add(tenant, month, &absent, before, &after)?);
-                afters.push(Some(after));
+                writes.push(self.transactions.add(tenant, &month, &absent, before, &after)?);
                 hours.sort_unstable();
                 hours.dedup();
-                additions.push(Addition {
-                    month: month.clone(),
-                    version: before.version.unwrap_or(0),
-                    hours,
-                });
+                let addition = Addition { month, version: before.version.unwrap_or(0), hours };
+                attempts.push(Attempt { addition, after, work, present });
             }
-            let pointer = self.events.intend_months(tenant, &additions).await?;
+            let additions = attempts.iter().map(|attempt| &attempt.addition);
+            let pointer = self.events.intend_months(tenant, additions).await?;
             let outcomes = self.transactions.write(writes).await?;
             let unsure = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unknown));
-            let applied = std::iter::zip(additions, &outcomes).filter_map(|(addition, outcome)| {
-                let client = owners.get(&addition.month.account)?.clone();
-                outcome.is_applied().then_some((addition, client))
-            });
-            self.events.tell_months(tenant, applied.collect(), (!unsure).then_some(pointer));
-            let mut outcomes = outcomes.into_iter();
 
-            for (((month, mut work), present), after) in round.into_iter().zip(present).zip(afters) {
-                let outcome = match after {
-                    None => Some(Outcome::Applied), // nothing to write: every row was there
-                    Some(_) => outcomes.next(),
-                };
-                if matches!(outcome, Some(Outcome::Applied)) {
+            let mut applied = Vec::with_capacity(attempts.len());
+            for (Attempt { addition, after, mut work, present }, outcome) in
+                attempts.into_iter().zip(outcomes)
+            {
+                let month = &addition.month;
+                if outcome.is_applied() {
                     rounds_lost = 0;
-                    for (work, present) in work.iter().zip(present) {
-                        let duplicate = present && !work.unsure;
-                        *(if duplicate { &mut recorded.duplicates } else { &mut recorded.created }) += 1;
-                    }
-                    known.extend(after.map(|after| (month, after)));
+                    count(&work, &present, recorded);
+                    known.insert(month.clone(), after);
+                    let client = owners.get(&month.account).cloned();
+                    applied.extend(client.map(|client| (addition, client)));
                     continue;
                 }
-                known.remove(&month);
+                known.remove(month);
                 // Whoever has changed the month may work on the same entries; its other parts rest on what was known of it, too.
-                let others = left.iter_mut().filter(|(other, _)| *other == month);
+                let others = left.iter_mut().filter(|(other, _)| other == month);
                 for work in others.flat_map(|(_, work)| work).chain(&mut work) {
                     work.may_be_there = true;
                 }
-                if matches!(outcome, Some(Outcome::Unknown)) {
+                if matches!(outcome, Outcome::Unknown) {
                     for work in &mut work {
                         work.unsure = true;
                     }
                 }
-                left.push_front((month, work));
+                left.push_front((addition.month, work));
             }
+            self.events.tell_months(tenant, applied, (!unsure).then_some(pointer));
         }
         if left.is_empty() { Ok(()) } else { Err(Error::Contended { doing: "write transactions" }.into()) }
     }
@@ -357,6 +357,14 @@ fn one_part_a_month(left: &mut VecDeque<(Month, Vec<Work>)>) -> VecDeque<(Month,
     let (now, later) = std::mem::take(left).into_iter().partition(|(month, _)| seen.insert(month.clone()));
     *left = later;
     now
+}
+
+/// Counts what is in a month.
+fn count(work: &[Work], present: &[bool], recorded: &mut Recorded) {
+    for (work, present) in work.iter().zip(present) {
+        let duplicate = *present && !work.unsure;
+        *(if duplicate { &mut recorded.duplicates } else { &mut recorded.created }) += 1;
+    }
 }
 
 fn other_content(work: &Work) -> Rejected {

@@ -12,6 +12,7 @@ use api::clients::v1::{
     Account, Client, CreateAccountRequest, CreateClientRequest, DeleteAccountRequest, DeleteClientRequest,
     GetClientRequest, ListAccountsRequest, ListClientsRequest, PatchClient, UpdateClientRequest,
 };
+use api::events::v1::TransactionsRecorded;
 use api::transactions::v1::transactions_service_server::TransactionsService as _;
 use api::transactions::v1::{
     BatchCreateTransactionsRequest, BatchCreateTransactionsResponse, GetTransactionRequest,
@@ -114,6 +115,15 @@ impl World {
     /// Hours told of, by account.
     async fn told(&self) -> BTreeMap<String, BTreeSet<i64>> {
         let mut told: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+        for event in self.events().await {
+            told.entry(event.account_id).or_default().extend(event.hours);
+        }
+        told
+    }
+
+    /// What was told of recorded entries; of one account in order.
+    async fn events(&self) -> Vec<TransactionsRecorded> {
+        let mut events = Vec::new();
         let name = topic::TRANSACTIONS.name;
         for partition in 0..topic::TRANSACTIONS.partitions {
             let bounds = self.bus.bounds(name, partition).await.unwrap();
@@ -121,13 +131,12 @@ impl World {
             while offset < bounds.high {
                 let batch = self.bus.fetch(Fetch::new(name, partition, offset)).await.unwrap();
                 for stored in &batch.records {
-                    let event = kinds::TRANSACTIONS_RECORDED.decode(&stored.record).unwrap().data;
-                    told.entry(event.account_id).or_default().extend(event.hours);
+                    events.push(kinds::TRANSACTIONS_RECORDED.decode(&stored.record).unwrap().data);
                     offset = stored.offset + 1;
                 }
             }
         }
-        told
+        events
     }
 }
 
@@ -467,6 +476,41 @@ async fn a_pointer_is_followed_until_each_of_its_months_has_changed() {
     expected.insert("0000000002".to_owned(), BTreeSet::from([hour, others[0], others[1]]));
     assert_eq!(world.told().await, expected);
     assert_eq!(relay.sweep_all().await.unwrap(), bus::outbox::Swept::default());
+}
+
+/// A pointer that an older program left behind names months, and neither versions nor hours.
+#[tokio::test]
+async fn a_pointer_without_hours_tells_of_all_that_the_month_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let world = World::on(store.clone(), store.clone()).await;
+    world.client("1", &["0000000001", "0000000002"]).await;
+    let clock = Arc::new(SystemClock);
+    let bucket = Timestamp(START).month();
+    let older = Outbox::new(store.clone(), clock.clone(), "older");
+    let reference = format!("acme\n0000000001:{bucket}\n0000000002:{bucket}");
+    drop(older.intend(vec![bus::Pointer::new("clients.months", reference)]).await.unwrap());
+    let relay = Relay::new(
+        Outbox::new(store.clone(), clock, "relay"),
+        world.bus.clone(),
+        world.service.sources(),
+        bus::outbox::Config { grace: Duration::ZERO, ..Default::default() },
+    )
+    .unwrap();
+    world
+        .record(vec![message("a", "0000000001", START), message("b", "0000000001", START + HOUR_MS)])
+        .await
+        .unwrap();
+    world.service.settle().await;
+    let first = relay.sweep_all().await.unwrap();
+    assert_eq!((first.published, first.settled, first.kept, first.failed), (1, 1, 0, 0));
+    let hour = Timestamp(START).hour();
+    let events = world.events().await;
+    let [_, relayed] = &events[..] else { panic!("the writer tells, and the relay: {events:?}") };
+    assert_eq!((&relayed.account_id[..], &relayed.hours[..]), ("0000000001", &[hour, hour + 1][..]));
+    // The other month is still followed.
+    let second = relay.sweep_all().await.unwrap();
+    assert_eq!((second.published, second.settled, second.kept, second.failed), (0, 0, 1, 0));
 }
 
 /// Every write may fail or have an unknown outcome; the caller repeats until it is told that all is in. Then all is in, once, and

@@ -69,16 +69,19 @@ impl Embedded {
     /// Opens the store, creating what is missing, and recovers what a crash left. Blocks; meant for start-up.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another process has it open; [`Error::Schema`] if the declared tables are not the stored ones.
+    /// [`Error::InUse`] if another process has it open; [`Error::Schema`] if the declared tables are not the stored ones;
+    /// [`Error::Incomplete`] if a part of the directory is missing.
     pub fn open(options: Options) -> Result<Self, Error> {
         Self::open_with(options, Engine)
     }
 
     fn open_with(options: Options, engine: impl writer::Commit) -> Result<Self, Error> {
         let directory = Directory::open(&options.directory)?;
-        let mut catalog = directory.catalog()?;
+        let stored = directory.catalog()?;
+        let has_catalog = stored.is_some();
+        let mut catalog = stored.unwrap_or_default();
         let steps = catalog.reconcile(&options.tables, &options.migrations)?;
-        let (path, is_new) = directory.database()?;
+        let path = directory.database(has_catalog)?;
         let database = Database::builder(path)
             .cache_size(options.block_cache_bytes)
             .max_journaling_size(options.journal_bytes)
@@ -95,12 +98,10 @@ impl Embedded {
             layouts.add(table, keyspace(&format!("t.{}", table.name))?, values, statics);
         }
         let expiry = keyspace("expiry")?;
-        if !steps.is_empty() {
+        if !has_catalog || !steps.is_empty() {
             directory.store_catalog(catalog)?;
         }
-        if is_new {
-            directory.created()?;
-        }
+        directory.created()?;
 
         #[allow(
             clippy::disallowed_methods,

@@ -126,6 +126,16 @@ pub enum Error {
         /// The owner's process id, or "unknown".
         owner: String,
     },
+    /// A part of the data directory is not there, and what it held cannot be made again.
+    #[error(
+        "data directory {directory}: {missing} is missing; restore it from a backup, or start with an empty directory"
+    )]
+    Incomplete {
+        /// The directory.
+        directory: String,
+        /// The file or directory in it.
+        missing: &'static str,
+    },
 }
 
 impl Error {

@@ -27,6 +27,11 @@ impl Hours {
         self.0.values().map(|count| u64::from(*count)).sum()
     }
 
+    /// The hours.
+    pub(crate) fn ascending(&self) -> impl Iterator<Item = i64> + '_ {
+        self.0.keys().copied()
+    }
+
     /// The hours with their counts, the latest first.
     pub(crate) fn latest_first(&self) -> impl Iterator<Item = (i64, u32)> + '_ {
         self.0.iter().rev().map(|(hour, count)| (*hour, *count))

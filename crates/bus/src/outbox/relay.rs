@@ -108,43 +108,35 @@ impl Relay {
     }
 
     async fn sweep_for_ever(&self) {
-        while !Self::report(self.recover().await) {
+        while let Err(error) = self.recover().await {
+            tracing::warn!(%error, "outbox sweep failed");
             tokio::time::sleep(self.config.every).await;
         }
         let mut full = Instant::now();
         loop {
             tokio::time::sleep(self.config.every).await;
-            if full.elapsed() >= self.config.full_every {
+            let swept = if full.elapsed() >= self.config.full_every {
                 full = Instant::now();
-                Self::report(self.sweep_all().await);
+                self.sweep_all().await
             } else {
-                Self::report(self.sweep_recent().await);
-            }
-        }
-    }
-
-    fn report(swept: Result<Swept, Error>) -> bool {
-        match swept {
-            Ok(Swept { published: 0, settled: 0, failed: 0, .. }) => true,
-            Ok(Swept { published, settled, kept, failed }) => {
-                tracing::info!(published, settled, kept, failed, "outbox swept");
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "outbox sweep failed");
-                false
+                self.sweep_recent().await
+            };
+            match swept {
+                Ok(swept) => swept.log(),
+                Err(error) => tracing::warn!(%error, "outbox sweep failed"),
             }
         }
     }
 
     /// The sweep at the start: everything there is. As the only process ([`Takeover::Immediate`]) whatever its age.
     pub async fn recover(&self) -> Result<Swept, Error> {
-        match self.config.takeover {
-            Takeover::Immediate => {
-                self.sweep_table(Ages { grace: Duration::ZERO, abandon: Duration::ZERO }).await
-            }
-            Takeover::WhenExpired => self.sweep_all().await,
-        }
+        let ages = match self.config.takeover {
+            Takeover::Immediate => Ages { grace: Duration::ZERO, abandon: Duration::ZERO },
+            Takeover::WhenExpired => self.ages(),
+        };
+        let swept = self.sweep_table(ages).await?;
+        swept.log();
+        Ok(swept)
     }
 
     /// Everything there is that is old enough.
@@ -266,6 +258,14 @@ impl Relay {
 }
 
 impl Swept {
+    /// What there was to do.
+    fn log(self) {
+        let Self { published, settled, kept, failed } = self;
+        if published + settled + failed > 0 {
+            tracing::info!(published, settled, kept, failed, "outbox swept");
+        }
+    }
+
     fn failed(&mut self, kind: &'static str, error: &dyn std::error::Error) {
         self.failed += 1;
         tracing::warn!(kind, %error, "pending event not published");

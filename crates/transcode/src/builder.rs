@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, StatusCode, header};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 
+use crate::coding::Coding;
 use crate::escape::Slash;
 use crate::plan::{Extensions, ParseOptions, Plans, PrintOptions};
 use crate::render::{Aip193, ErrorRenderer};
@@ -15,6 +16,22 @@ use crate::service::Transcoder;
 
 pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
 
+/// What is sent compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    /// Answers of text from so many bytes on, in the coding that the client's `Accept-Encoding` likes best; streams at any
+    /// size, each message as it comes. 1 KiB; `None`: never.
+    pub answers_from: Option<usize>,
+    /// Messages to the service, if they are of some size and it pays. None by default: the service is near.
+    pub messages: Option<Coding>,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self { answers_from: Some(1 << 10), messages: None }
+    }
+}
+
 /// Everything about a transcoder but the service behind it.
 pub(crate) struct Engine {
     pub(crate) plans: Plans,
@@ -24,6 +41,7 @@ pub(crate) struct Engine {
     pub(crate) parse: ParseOptions,
     pub(crate) print: PrintOptions,
     pub(crate) limits: Limits,
+    pub(crate) compression: Compression,
     pub(crate) forward: HeaderPredicate,
     pub(crate) expose: HeaderPredicate,
     pub(crate) status_metadata: Option<HeaderName>,
@@ -41,6 +59,7 @@ pub struct Builder {
     parse: ParseOptions,
     print: PrintOptions,
     limits: Limits,
+    compression: Compression,
     forward: HeaderPredicate,
     expose: HeaderPredicate,
     status_metadata: Option<HeaderName>,
@@ -60,6 +79,7 @@ impl Builder {
             parse: ParseOptions::default(),
             print: PrintOptions::default(),
             limits: Limits::default(),
+            compression: Compression::default(),
             forward: Box::new(forwarded_by_default),
             expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
             status_metadata: None,
@@ -115,6 +135,13 @@ impl Builder {
     /// Bounds on requests and responses.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What is sent compressed. What comes compressed is always understood: bodies by `Content-Encoding`, messages by
+    /// `grpc-encoding`, in gzip, brotli and zstd.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
         self
     }
 
@@ -179,6 +206,7 @@ impl Builder {
             parse: self.parse,
             print: self.print,
             limits: self.limits,
+            compression: self.compression,
             forward: self.forward,
             expose: self.expose,
             status_metadata: self.status_metadata,

@@ -31,6 +31,8 @@ pub enum Kind {
     BodyRead,
     /// The body is not JSON by its content type: 415.
     UnsupportedMediaType,
+    /// The body is in a content coding that is not understood: 415.
+    ContentCoding,
     /// The client accepts none of the forms that the answer has: 406.
     NotAcceptable,
     /// The service answered with a status that is not OK.
@@ -109,7 +111,9 @@ impl Kind {
                 (Code::InvalidArgument, StatusCode::BAD_REQUEST)
             }
             Self::BodyTooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => (Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UnsupportedMediaType | Self::ContentCoding => {
+                (Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
             Self::NotAcceptable => (Code::InvalidArgument, StatusCode::NOT_ACCEPTABLE),
             Self::Upstream => (Code::Unknown, StatusCode::INTERNAL_SERVER_ERROR),
             Self::Transport => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
@@ -154,6 +158,18 @@ impl Error {
         let (field, description) = (field.into(), description.into());
         self.violations.push(FieldViolation { field, description, expected });
         self
+    }
+
+    pub(crate) fn body_too_large(limit: usize) -> Box<Self> {
+        Self::boxed(Kind::BodyTooLarge, format!("the request body is larger than {limit} bytes"))
+    }
+
+    /// The error of a body that ended before its end, or is not in the coding that it is said to be in.
+    pub(crate) fn body_read(source: BoxError) -> Box<Self> {
+        match source.downcast::<crate::coding::Error>() {
+            Ok(coding) => Self::boxed(Kind::Body, format!("the body does not decode: {coding}")),
+            Err(source) => Self::boxed(Kind::BodyRead, "the body could not be read").with_source(source),
+        }
     }
 
     /// The error of a gRPC status that a service sent.

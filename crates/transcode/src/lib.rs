@@ -36,6 +36,7 @@
 //! spellings, statuses) is given to the [`Builder`]. Descriptors are read at start only.
 
 mod builder;
+pub mod coding;
 mod error;
 mod escape;
 pub mod plan;
@@ -46,11 +47,12 @@ mod rule;
 mod service;
 pub mod template;
 
-pub use builder::Builder;
+pub use builder::{Builder, Compression};
+pub use coding::Coding;
 pub use error::{BoxError, Error, FieldViolation, Kind, Location, Result, http_status};
 pub use escape::{Slash, query_parameters};
 pub use plan::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
 pub use render::{Aip193, ErrorContext, ErrorRenderer, code_name};
-pub use request::Limits;
+pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;
 pub use service::{Body, Matched, Transcoder};

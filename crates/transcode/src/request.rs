@@ -3,10 +3,15 @@
 //! Protobuf merges what is concatenated, so that no object is needed to weave the three. What each of them sets is kept
 //! apart by a tree of taken fields: a field set twice, or two members of a oneof, is an error, not a merge.
 
+pub(crate) mod form;
+mod parameters;
+
+use parameters::Parameters;
+
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Bound, Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, Shape, TextError, UnknownFields,
-    close_len, open_len, put_duration, put_field_mask, put_len, put_tag, put_timestamp, shown,
+    Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, TextError, close_len, open_len, put_duration,
+    put_field_mask, put_len, put_tag, put_timestamp,
 };
 use crate::rule::{BodyRule, RoutePlan};
 
@@ -26,6 +31,10 @@ impl Default for Limits {
         Self { request_bytes: 4 << 20, response_bytes: 16 << 20, query_parameters: 1000 }
     }
 }
+
+/// The bound on one request's body, instead of [`Limits::request_bytes`], if it is among the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimit(pub usize);
 
 /// What stays the same for every message of a request: the fields that query and path set, on the wire.
 #[derive(Debug, Default)]
@@ -64,32 +73,27 @@ impl Woven {
             })?;
         }
         if let Some(query) = query.filter(|query| !query.is_empty()) {
-            Query {
-                plans,
-                route,
-                options,
-                taken: route.query_bound.clone(),
-                lists: Vec::new(),
-                woven: &mut woven,
+            let mut parameters = Parameters::of_query(plans, route, options, &mut woven.query);
+            for (count, parameter) in crate::escape::query_parameters(query).enumerate() {
+                if count == limits.query_parameters {
+                    return Err(Error::boxed(ErrorKind::Query, "too many query parameters"));
+                }
+                let Some((key, value)) = parameter else {
+                    return Err(Error::boxed(ErrorKind::Query, "a bad escape in the query"));
+                };
+                parameters.text(&key, &value)?;
             }
-            .run(query, limits)?;
+            woven.masked = parameters.masked();
         }
         Ok(woven)
     }
 
-    /// The gRPC frame of a request with this body. `content_type` is what a raw body was sent as.
-    pub(crate) fn frame(
-        &self,
-        plans: &Plans,
-        route: &RoutePlan,
-        body: &[u8],
-        content_type: &[u8],
-        options: &ParseOptions,
-    ) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(FRAME_HEADER + self.query.len() + self.path.len() + body.len() + 16);
+    /// The gRPC frame of a request whose body adds what `put` writes, of about this many bytes.
+    pub(crate) fn frame(&self, size: usize, put: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(FRAME_HEADER + self.query.len() + self.path.len() + size + 16);
         out.extend_from_slice(&[0; FRAME_HEADER]);
         out.extend_from_slice(&self.query);
-        self.body(plans, route, body, content_type, options, &mut out)?;
+        put(&mut out)?;
         out.extend_from_slice(&self.path);
         let length = u32::try_from(out.len() - FRAME_HEADER)
             .map_err(|_| Error::boxed(ErrorKind::BodyTooLarge, "the request body is too large"))?;
@@ -97,19 +101,39 @@ impl Woven {
         Ok(out)
     }
 
-    fn body(
+    /// The frame of a request whose body is this JSON.
+    pub(crate) fn json_frame(
+        &self,
+        plans: &Plans,
+        route: &RoutePlan,
+        body: &[u8],
+        options: &ParseOptions,
+    ) -> Result<Vec<u8>> {
+        self.frame(body.len(), |out| self.json(plans, route, body, options, out))
+    }
+
+    /// The frame of a request whose body is these bytes, sent as this content type: a `google.api.HttpBody`.
+    pub(crate) fn raw_frame(
         &self,
         plans: &Plans,
         route: &RoutePlan,
         body: &[u8],
         content_type: &[u8],
+    ) -> Result<Vec<u8>> {
+        self.frame(body.len() + content_type.len(), |out| {
+            raw_body(plans, route, body, content_type, out);
+            Ok(())
+        })
+    }
+
+    fn json(
+        &self,
+        plans: &Plans,
+        route: &RoutePlan,
+        body: &[u8],
         options: &ParseOptions,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        if route.raw_body {
-            raw_body(plans, route, body, content_type, out);
-            return Ok(());
-        }
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -126,7 +150,9 @@ impl Woven {
                 let bound = Some(&route.bound);
                 plans
                     .parse_with(body, options, out, |parser| parser.body_field(route.input, index, bound))?;
-                self.mask(plans, route, index, body, options, out)?;
+                let message = plans.get(route.input).fields[index as usize].message();
+                let paths = || message.map_or(Ok(Vec::new()), |id| Ok(plans.mask(id, body, options)?));
+                self.mask(plans, route, paths, out)?;
             }
         }
         Ok(())
@@ -137,19 +163,15 @@ impl Woven {
         &self,
         plans: &Plans,
         route: &RoutePlan,
-        body_field: u32,
-        body: &[u8],
-        options: &ParseOptions,
+        paths: impl FnOnce() -> Result<Vec<String>>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let Some(mask) = route.mask.filter(|_| !self.masked) else { return Ok(()) };
-        let fields = &plans.get(route.input).fields;
-        let Some(message) = fields[body_field as usize].message() else { return Ok(()) };
-        let paths = plans.mask(message, body, options)?;
+        let paths = paths()?;
         if paths.is_empty() {
             return Ok(());
         }
-        put_tag(out, fields[mask as usize].number, LEN);
+        put_tag(out, plans.get(route.input).fields[mask as usize].number, LEN);
         let at = open_len(out, 1);
         for path in paths {
             put_len(out, 1, path.as_bytes());
@@ -161,122 +183,24 @@ impl Woven {
 
 /// Writes a `google.api.HttpBody`: the content type and the bytes as they came.
 fn raw_body(plans: &Plans, route: &RoutePlan, body: &[u8], content_type: &[u8], out: &mut Vec<u8>) {
-    let mut message = Vec::with_capacity(body.len() + content_type.len() + 16);
+    let BodyRule::Field(index) = route.body else { return put_http_body(content_type, body, out) };
+    put_tag(out, plans.get(route.input).fields[index as usize].number, LEN);
+    let at = open_len(out, 1);
+    put_http_body(content_type, body, out);
+    close_len(out, at, 1);
+}
+
+fn put_http_body(content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
     if !content_type.is_empty() {
-        put_len(&mut message, 1, content_type);
+        put_len(out, 1, content_type);
     }
-    put_len(&mut message, 2, body);
-    match route.body {
-        BodyRule::Field(index) => {
-            put_len(out, plans.get(route.input).fields[index as usize].number, &message);
-        }
-        BodyRule::Whole | BodyRule::No => out.extend_from_slice(&message),
-    }
+    put_len(out, 2, data);
 }
 
-struct Query<'a> {
-    plans: &'a Plans,
-    route: &'a RoutePlan,
-    options: &'a ParseOptions,
-    taken: Bound,
-    /// Repeated fields and maps met before: they may come again.
-    lists: Vec<Vec<u32>>,
-    woven: &'a mut Woven,
-}
-
-/// Where a parameter leads: the field indices, and a map's key.
-struct Target<'q> {
-    path: Vec<u32>,
-    key: Option<&'q str>,
-}
-
-impl Query<'_> {
-    fn run(mut self, query: &str, limits: &Limits) -> Result<()> {
-        for (count, parameter) in crate::escape::query_parameters(query).enumerate() {
-            if count == limits.query_parameters {
-                return Err(Error::boxed(ErrorKind::Query, "too many query parameters"));
-            }
-            let Some((key, value)) = parameter else {
-                return Err(Error::boxed(ErrorKind::Query, "a bad escape in the query"));
-            };
-            self.parameter(&key, &value)?;
-        }
-        Ok(())
-    }
-
-    fn parameter(&mut self, key: &str, value: &str) -> Result<()> {
-        let fail = |message: &str, expected: Option<String>| {
-            let name = shown(key.as_bytes());
-            let text = format!("query parameter {name}: {message}");
-            Error::boxed(ErrorKind::Query, text).with_violation(name, message, expected)
-        };
-        let target = match self.resolve(key) {
-            Some(target) if self.route.body != BodyRule::Whole => target,
-            _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(()),
-            Some(_) => return Err(fail("belongs into the body", None)),
-            None => return Err(fail("unknown", None)),
-        };
-        if self.route.body == BodyRule::Field(target.path[0]) {
-            return Err(fail("belongs into the body", None));
-        }
-        let repeats = self.lists.contains(&target.path);
-        if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
-            return Err(fail(
-                "given twice, or set by the path, the body or another member of its oneof",
-                None,
-            ));
-        }
-        if self.route.mask.is_some_and(|mask| target.path == [mask]) {
-            self.woven.masked = true;
-        }
-        let (plans, options) = (self.plans, self.options);
-        let out = &mut self.woven.query;
-        let mut is_list = false;
-        let put = put_path(plans, self.route.input, &target.path, out, |field, out| {
-            is_list = field.shape != Shape::Singular;
-            match (field.shape, target.key) {
-                (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
-                (Shape::Map(_), None) => {
-                    Err(TextError::new("a map", "a key in brackets, as in name[key]=value"))
-                }
-                _ => put_leaf(plans, field, value, options, out),
-            }
-        });
-        put.map_err(|TextError { message, expected }| fail(&message, Some(expected.into_owned())))?;
-        if is_list && !repeats {
-            self.lists.push(target.path);
-        }
-        Ok(())
-    }
-
-    /// Finds the field of `a.b.c` or `a.b[key]`, by JSON or proto names.
-    fn resolve<'q>(&self, key: &'q str) -> Option<Target<'q>> {
-        let (names, map_key) = match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
-            Some((names, map_key)) => (names, Some(map_key)),
-            None => (key, None),
-        };
-        let mut at = Some(self.route.input);
-        let mut path = Vec::new();
-        let mut map = false;
-        for name in names.split('.') {
-            let plan = self.plans.get(at?);
-            if plan.known != Known::No {
-                return None;
-            }
-            let index = plan.names.get(name.as_bytes())?;
-            let field = &plan.fields[index as usize];
-            map = matches!(field.shape, Shape::Map(_));
-            at = field.message().filter(|_| field.shape == Shape::Singular);
-            path.push(index);
-        }
-        (map_key.is_none() || map).then_some(Target { path, key: map_key })
-    }
-}
-
-type Put = std::result::Result<(), TextError>;
+pub(super) type Put = std::result::Result<(), TextError>;
 
 /// Writes a field that lies inside messages: their tags and lengths around what `leaf` writes.
-fn put_path(
+pub(super) fn put_path(
     plans: &Plans,
     message: MessageId,
     path: &[u32],
@@ -298,7 +222,13 @@ fn put_path(
 }
 
 /// Writes a field from one text, also where that is the default: what is given is there.
-fn put_leaf(plans: &Plans, field: &Field, text: &str, options: &ParseOptions, out: &mut Vec<u8>) -> Put {
+pub(super) fn put_leaf(
+    plans: &Plans,
+    field: &Field,
+    text: &str,
+    options: &ParseOptions,
+    out: &mut Vec<u8>,
+) -> Put {
     let no =
         || TextError::new("a message, which no single text can hold", "its fields, as in name.field=value");
     let id = match field.kind {
@@ -339,7 +269,7 @@ fn put_leaf(plans: &Plans, field: &Field, text: &str, options: &ParseOptions, ou
 }
 
 /// Writes one entry of a map.
-fn put_entry(
+pub(super) fn put_entry(
     plans: &Plans,
     field: &Field,
     entry: MessageId,

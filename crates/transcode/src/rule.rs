@@ -9,8 +9,6 @@ use crate::router::{ANY_METHOD, AddError, Router};
 
 /// The extension of `google.protobuf.MethodOptions` that carries HTTP rules.
 pub(crate) const HTTP_EXTENSION: &str = "google.api.http";
-/// The message type whose bytes are the HTTP body itself.
-const HTTP_BODY: &str = "google.api.HttpBody";
 
 /// Why a transcoder cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -212,8 +210,7 @@ fn plan(
         "" => None,
         name => Some(field(output, name)?),
     };
-    let is_http_body =
-        |message: Option<MessageId>| message.is_some_and(|id| *plans.get(id).name == *HTTP_BODY);
+    let is_http_body = |message: Option<MessageId>| message.is_some_and(|id| plans.get(id).is_http_body());
     let singular = |message: MessageId, index: u32| {
         let field = &plans.get(message).fields[index as usize];
         field.message().filter(|_| field.shape == Shape::Singular)

@@ -226,6 +226,11 @@ impl Plans {
 }
 
 impl Message {
+    /// Whether its bytes are an HTTP body as it is.
+    pub(crate) fn is_http_body(&self) -> bool {
+        *self.name == *"google.api.HttpBody"
+    }
+
     /// The index of the field with this number.
     #[inline]
     pub(crate) fn by_number(&self, number: u32) -> Option<usize> {

@@ -35,6 +35,14 @@ impl Body {
         Self(Inner::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
+    /// The bytes, or the stream that it is.
+    pub(super) fn into_full(self) -> std::result::Result<Bytes, Self> {
+        match self.0 {
+            Inner::Full(bytes) => Ok(bytes.unwrap_or_default()),
+            Inner::Stream(_) => Err(self),
+        }
+    }
+
     pub(super) fn stream(
         body: impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     ) -> Self {

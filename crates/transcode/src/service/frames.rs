@@ -1,4 +1,4 @@
-//! gRPC messages out of a response body: length-prefixed, bounded, not compressed (we offer no encoding).
+//! gRPC messages out of a response body: length-prefixed, bounded, coded or not.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,20 +8,27 @@ use http::HeaderMap;
 use http_body::Body as _;
 use tonic::{Code, Status};
 
+use crate::coding::{self, Coding};
 use crate::error::{Error, Kind, Result};
 use crate::request::FRAME_HEADER;
 
 pub(super) struct Frames {
     body: tonic::body::Body,
     buffer: BytesMut,
+    coding: Option<Coding>,
     limit: usize,
     trailers: Option<HeaderMap>,
     ended: bool,
 }
 
 impl Frames {
-    pub(super) fn new(body: tonic::body::Body, limit: usize) -> Self {
-        Self { body, buffer: BytesMut::new(), limit, trailers: None, ended: false }
+    /// The messages of a body whose headers these are.
+    pub(super) fn new(body: tonic::body::Body, headers: &HeaderMap, limit: usize) -> Result<Self> {
+        let coding = match headers.get("grpc-encoding").map(|name| name.to_str().unwrap_or("?")) {
+            None | Some("identity") => None,
+            Some(name) => Some(Coding::of(name).ok_or_else(|| bad("the answer is in an unknown coding"))?),
+        };
+        Ok(Self { body, buffer: BytesMut::new(), coding, limit, trailers: None, ended: false })
     }
 
     /// The next message; `None` at the end of the body.
@@ -58,8 +65,8 @@ impl Frames {
         let Some((&[flag, ref length @ ..], rest)) = self.buffer.split_first_chunk::<FRAME_HEADER>() else {
             return Ok(None);
         };
-        if flag != 0 {
-            return Err(bad("the answer is compressed, though nothing was offered"));
+        if flag > 1 || flag == 1 && self.coding.is_none() {
+            return Err(bad("a message of the answer has an unknown flag, or a coding that was not named"));
         }
         let length = u32::from_be_bytes(*length) as usize;
         if length > self.limit {
@@ -69,7 +76,13 @@ impl Frames {
             return Ok(None);
         }
         self.buffer.advance(FRAME_HEADER);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        let message = self.buffer.split_to(length).freeze();
+        let Some(coding) = self.coding.filter(|_| flag == 1) else { return Ok(Some(message)) };
+        match coding::decode(coding, message, self.limit) {
+            Ok(message) => Ok(Some(message.into())),
+            Err(coding::Error::TooLarge(_)) => Err(bad("a message of the answer is larger than the limit")),
+            Err(coding::Error::Malformed(_)) => Err(bad("a message of the answer does not decode")),
+        }
     }
 
     /// The metadata at the end of a call that succeeded; the error of one that did not.

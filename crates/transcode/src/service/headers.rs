@@ -4,8 +4,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, res
 use tonic::{Code, Status};
 
 use super::Body;
-use crate::builder::{Engine, HeaderPredicate};
+use crate::builder::Engine;
 use crate::error::{Error, Kind, Result};
+
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Headers that belong to one connection, to HTTP's framing or to gRPC's own: they never go through, whatever a
 /// predicate says.
@@ -30,11 +33,15 @@ fn is_framing(name: &HeaderName) -> bool {
 }
 
 /// The request metadata: gRPC's own headers and those of the client's that may pass.
-pub(super) fn metadata(client: &HeaderMap, forward: &HeaderPredicate) -> HeaderMap {
+pub(super) fn metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
     let mut metadata = HeaderMap::with_capacity(8);
     metadata.insert(header::TE, HeaderValue::from_static("trailers"));
     metadata.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    for (name, value) in client.iter().filter(|(name, _)| !is_framing(name) && forward(name)) {
+    metadata.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,zstd,br,gzip"));
+    if let Some(coding) = engine.compression.messages {
+        metadata.insert(GRPC_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    for (name, value) in client.iter().filter(|(name, _)| !is_framing(name) && (engine.forward)(name)) {
         metadata.append(name.clone(), value.clone());
     }
     metadata

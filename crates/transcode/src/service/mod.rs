@@ -5,9 +5,11 @@
 //! [`Transcoder::render`] answers what failed. The tower service does all three.
 
 mod body;
+mod coded;
 mod frames;
 mod headers;
 mod negotiate;
+mod raw;
 mod stream;
 mod upload;
 
@@ -20,6 +22,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use prost_reflect::MethodDescriptor;
 use tower::{Service, ServiceExt as _};
@@ -27,12 +30,14 @@ use tower::{Service, ServiceExt as _};
 pub use body::Body;
 
 use crate::builder::{Builder, Engine};
+use crate::coding::Decoded;
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::render::ErrorContext;
-use crate::request::Woven;
+use crate::request::{BodyLimit, Limits, Woven, form};
 use crate::router::Miss;
 use crate::rule::{BodyRule, RoutePlan};
 use frames::Frames;
+use negotiate::Written;
 
 /// A request that found its route.
 #[derive(Debug, Clone)]
@@ -172,8 +177,10 @@ where
             let parts = Arc::new(parts);
             let call = Call { engine: &engine, parts: &parts, matched: &matched };
             match call.run(upstream, body).await {
-                Ok(response) if parts.method == Method::HEAD => body::without(response),
-                Ok(response) => response,
+                Ok(response) => {
+                    let response = coded::answer(&engine, &parts.headers, response);
+                    if parts.method == Method::HEAD { body::without(response) } else { response }
+                }
                 Err(error) => {
                     let route = &matched.route;
                     let context = ErrorContext {
@@ -191,6 +198,9 @@ where
 impl Engine {
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         let mut response = self.renderer.render(context, error);
+        if error.kind == Kind::ContentCoding && !response.headers().contains_key(header::ACCEPT_ENCODING) {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, coded::names());
+        }
         if error.kind == Kind::MethodNotAllowed
             && !response.headers().contains_key(header::ALLOW)
             && let Ok(allow) = HeaderValue::try_from(error.allow.join(", "))
@@ -222,27 +232,28 @@ impl Call<'_> {
         let engine = self.engine;
         let form =
             negotiate::answer(&self.parts.headers, route.rpc.is_server_streaming(), route.raw_response)?;
+        let body = Decoded::new(body, negotiate::body_coding(&self.parts.headers)?);
         let query = self.parts.uri.query();
         let bindings = &self.matched.bindings;
         let woven = Woven::new(&engine.plans, route, bindings, query, &engine.parse, &engine.limits)?;
-        let (body, fault) =
-            if route.rpc.is_client_streaming() && route.body != BodyRule::No && !route.raw_body {
-                let lines = negotiate::upload(&self.parts.headers, body.is_end_stream())?;
-                let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines);
-                let fault = upload.fault();
-                (tonic::body::Body::new(upload), Some(fault))
-            } else {
-                let bytes = self.read(body).await?;
-                let content_type =
-                    self.parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-                let frame = woven.frame(&engine.plans, route, &bytes, content_type, &engine.parse)?;
-                (tonic::body::Body::new(Full::new(Bytes::from(frame))), None)
-            };
+        let (body, fault) = if !route.rpc.is_client_streaming() || route.body == BodyRule::No {
+            let frame = self.frame(&woven, body).await?;
+            (tonic::body::Body::new(Full::new(engine.pack(frame))), None)
+        } else if route.raw_body {
+            let upload = raw::Upload::new(engine.clone(), route.clone(), woven, body, self.content_type());
+            let fault = upload.fault();
+            (tonic::body::Body::new(upload), Some(fault))
+        } else {
+            let lines = negotiate::upload(&self.parts.headers, body.is_end_stream())?;
+            let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines);
+            let fault = upload.fault();
+            (tonic::body::Body::new(upload), Some(fault))
+        };
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
         *request.uri_mut() = http::Uri::from(route.grpc_path.clone());
-        *request.headers_mut() = headers::metadata(&self.parts.headers, &engine.forward);
+        *request.headers_mut() = headers::metadata(&self.parts.headers, engine);
         *request.extensions_mut() = self.parts.extensions.clone();
         let answer = upstream.oneshot(request).await;
         // A fault in what the client streams ends the call in many ways; the fault itself is what to tell.
@@ -250,7 +261,7 @@ impl Call<'_> {
         let response = answer.map_err(|error| told(Error::transport(error.into())))?;
         let (head, body) = response.into_parts();
         headers::check(&head).map_err(told)?;
-        let frames = Frames::new(body, engine.limits.response_bytes);
+        let frames = Frames::new(body, &head.headers, engine.limits.response_bytes)?;
         if route.rpc.is_server_streaming() {
             let response = stream::Stream {
                 engine: engine.clone(),
@@ -260,41 +271,52 @@ impl Call<'_> {
                 frames,
                 form,
             };
-            return Ok(response.respond(&head.headers));
+            return response.respond(&head.headers).await;
         }
         self.unary(&head.headers, frames).await.map_err(told)
     }
 
-    /// Reads a body that is one value, within the limit.
-    async fn read<B>(&self, body: B) -> Result<Bytes>
+    fn content_type(&self) -> &[u8] {
+        self.parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes)
+    }
+
+    /// The frame of a request that is one message.
+    async fn frame<B>(&self, woven: &Woven, body: Decoded<B>) -> Result<Vec<u8>>
     where
         B: http_body::Body + Send + Unpin,
         B::Error: Into<BoxError>,
     {
         let route = &self.matched.route;
+        let Engine { plans, parse, .. } = &**self.engine;
+        let limits = self.limits();
         if body.is_end_stream() {
-            return Ok(Bytes::new());
+            return woven.json_frame(plans, route, b"", parse);
         }
-        let json = route.raw_body || negotiate::is_json(&self.parts.headers);
-        let declared = self.parts.headers.contains_key(header::CONTENT_TYPE);
-        if !json && declared && route.body != BodyRule::No {
+        if route.raw_body {
+            let bytes = read(body, &limits).await?;
+            return woven.raw_frame(plans, route, &bytes, self.content_type());
+        }
+        let written = negotiate::written(&self.parts.headers);
+        let takes_body = route.body != BodyRule::No;
+        if takes_body && written == Written::Other && self.parts.headers.contains_key(header::CONTENT_TYPE) {
             return Err(negotiate::unsupported());
         }
-        let limit = self.engine.limits.request_bytes;
-        if body.size_hint().lower() > limit as u64 {
-            return Err(too_large(limit));
+        if let (Written::Multipart(boundary), true) = (&written, takes_body) {
+            return form::multipart(woven, plans, route, body, boundary.clone(), parse, &limits).await;
         }
-        let bytes = match Limited::new(body, limit).collect().await {
-            Ok(bytes) => bytes.to_bytes(),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large(limit)),
-            Err(error) => {
-                return Err(Error::boxed(Kind::BodyRead, "the body could not be read").with_source(error));
-            }
-        };
-        if !bytes.is_empty() && !json && route.body != BodyRule::No {
-            return Err(negotiate::unsupported());
+        let bytes = read(body, &limits).await?;
+        match written {
+            Written::Form if takes_body => form::urlencoded(woven, plans, route, &bytes, parse, &limits),
+            Written::Other if takes_body && !bytes.is_empty() => Err(negotiate::unsupported()),
+            _ => woven.json_frame(plans, route, &bytes, parse),
         }
-        Ok(bytes)
+    }
+
+    /// The limits of this request.
+    fn limits(&self) -> Limits {
+        let own = self.parts.extensions.get::<BodyLimit>();
+        let limits = self.engine.limits;
+        Limits { request_bytes: own.map_or(limits.request_bytes, |limit| limit.0), ..limits }
     }
 
     async fn unary(&self, initial: &HeaderMap, mut frames: Frames) -> Result<Response<Body>> {
@@ -328,8 +350,21 @@ impl Call<'_> {
     }
 }
 
-fn too_large(limit: usize) -> Box<Error> {
-    Error::boxed(Kind::BodyTooLarge, format!("the request body is larger than {limit} bytes"))
+/// Reads a body that is one value, within the limit.
+async fn read<B>(body: Decoded<B>, limits: &Limits) -> Result<Bytes>
+where
+    B: http_body::Body + Send + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let limit = limits.request_bytes;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Error::body_too_large(limit));
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Error::body_too_large(limit)),
+        Err(error) => Err(Error::body_read(error)),
+    }
 }
 
 impl<S, B> Service<Request<B>> for Transcoder<S>

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::coding::Coding;
 use crate::error::{Error, Kind, Result};
 
 /// The form of an answer.
@@ -61,9 +62,60 @@ pub(super) fn answer(headers: &HeaderMap, streaming: bool, raw: bool) -> Result<
 fn media_range(range: &str) -> (String, u16) {
     let mut parts = range.split(';');
     let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-    let quality = parts.find_map(|part| part.trim().strip_prefix("q="));
+    (essence, quality(parts))
+}
+
+fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
+    let quality = parameters.find_map(|part| part.trim().strip_prefix("q="));
     let quality = quality.and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0).clamp(0.0, 1.0);
-    (essence, (quality * 1000.0) as u16)
+    (quality * 1000.0) as u16
+}
+
+/// The coding that the client likes best (RFC 9110, section 12.5.3); of those that it likes equally, the one that we do.
+pub(super) fn answer_coding(headers: &HeaderMap) -> Option<Coding> {
+    let mut liked = [None; Coding::ALL.len()];
+    let mut others = 0;
+    for value in headers.get_all(header::ACCEPT_ENCODING) {
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';');
+            let name = parts.next().unwrap_or_default().trim();
+            let quality = quality(parts);
+            match Coding::of(name).and_then(|coding| Coding::ALL.iter().position(|c| *c == coding)) {
+                Some(at) => liked[at] = Some(quality),
+                None if name == "*" => others = quality,
+                None => {}
+            }
+        }
+    }
+    let liked = Coding::ALL.into_iter().zip(liked).map(|(coding, liked)| (coding, liked.unwrap_or(others)));
+    // The last of equal ones is the greatest to `max_by_key`: ours comes first, so the order is turned.
+    liked
+        .rev()
+        .filter(|(_, quality)| *quality > 0)
+        .max_by_key(|(_, quality)| *quality)
+        .map(|(coding, _)| coding)
+}
+
+/// The coding of the body that the client sends.
+pub(super) fn body_coding(headers: &HeaderMap) -> Result<Option<Coding>> {
+    let mut found = None;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        for name in value.to_str().unwrap_or("?").split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if name.eq_ignore_ascii_case("identity") {
+                continue;
+            }
+            match Coding::of(name) {
+                Some(coding) if found.is_none() => found = Some(coding),
+                _ => {
+                    return Err(Error::boxed(
+                        Kind::ContentCoding,
+                        "the body's content coding is not understood",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn is_json_type(essence: &str) -> bool {
@@ -86,9 +138,32 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     parts.all(utf8).then_some(essence)
 }
 
-/// Whether the body is JSON in UTF-8, by its content type.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    content_type(headers).is_some_and(|essence| is_json_type(&essence))
+/// What a body that is one message is written in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    Json,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    /// `multipart/form-data`, with its boundary.
+    Multipart(String),
+    /// Something else.
+    Other,
+}
+
+/// What the body is written in, by its content type.
+pub(super) fn written(headers: &HeaderMap) -> Written {
+    match content_type(headers).as_deref() {
+        Some(essence) if is_json_type(essence) => Written::Json,
+        Some("application/x-www-form-urlencoded") => Written::Form,
+        Some("multipart/form-data") => {
+            let text = headers.get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
+            match text.map(multer::parse_boundary) {
+                Some(Ok(boundary)) => Written::Multipart(boundary),
+                _ => Written::Other,
+            }
+        }
+        _ => Written::Other,
+    }
 }
 
 /// Whether a stream of messages comes as lines (or else as an array). `empty`: there is no body.
@@ -97,14 +172,17 @@ pub(super) fn upload(headers: &HeaderMap, empty: bool) -> Result<bool> {
         Some(essence) if is_lines_type(&essence) => Ok(true),
         Some(essence) if is_json_type(&essence) => Ok(false),
         None if empty && !headers.contains_key(header::CONTENT_TYPE) => Ok(false),
-        _ => Err(unsupported()),
+        _ => Err(Error::boxed(
+            Kind::UnsupportedMediaType,
+            "the body must be JSON in UTF-8: application/x-ndjson, or an array in application/json",
+        )),
     }
 }
 
 pub(super) fn unsupported() -> Box<Error> {
     Error::boxed(
         Kind::UnsupportedMediaType,
-        "the body must be JSON in UTF-8, with content type application/json",
+        "the body must be JSON in UTF-8, with content type application/json, or a form",
     )
 }
 
@@ -139,16 +217,44 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_its_content_type() {
-        for (text, json) in [
-            ("application/json", true),
-            ("Application/JSON; charset=UTF-8", true),
-            ("application/merge-patch+json", true),
-            ("application/json; charset=latin1", false),
-            ("text/plain", false),
-            ("application/x-www-form-urlencoded", false),
+    fn what_a_body_is_written_in_is_told_by_its_content_type() {
+        for (text, expected) in [
+            ("application/json", Written::Json),
+            ("Application/JSON; charset=UTF-8", Written::Json),
+            ("application/merge-patch+json", Written::Json),
+            ("application/json; charset=latin1", Written::Other),
+            ("text/plain", Written::Other),
+            ("application/x-www-form-urlencoded", Written::Form),
+            ("multipart/form-data; boundary=x-1", Written::Multipart("x-1".to_owned())),
+            ("multipart/form-data", Written::Other),
         ] {
-            assert_eq!(is_json(&headers(header::CONTENT_TYPE, text)), json, "{text}");
+            assert_eq!(written(&headers(header::CONTENT_TYPE, text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn codings_follow_accept_encoding() {
+        for (text, expected) in [
+            ("gzip", Some(Coding::Gzip)),
+            ("gzip, deflate, br, zstd", Some(Coding::Zstd)),
+            ("gzip;q=1, br;q=0.9", Some(Coding::Gzip)),
+            ("*", Some(Coding::Zstd)),
+            ("*, zstd;q=0", Some(Coding::Brotli)),
+            ("identity", None),
+            ("deflate", None),
+            ("", None),
+            ("gzip;q=0", None),
+        ] {
+            assert_eq!(answer_coding(&headers(header::ACCEPT_ENCODING, text)), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("gzip", Some(Some(Coding::Gzip))),
+            ("identity", Some(None)),
+            ("", Some(None)),
+            ("deflate", None),
+            ("gzip, br", None),
+        ] {
+            assert_eq!(body_coding(&headers(header::CONTENT_ENCODING, text)).ok(), expected, "{text}");
         }
     }
 }

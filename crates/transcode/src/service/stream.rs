@@ -1,6 +1,7 @@
 //! Server streams: each message is printed as it arrives and only when the client takes it, so that back-pressure goes
 //! through; nothing runs beside the body, so that dropping it ends the call.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,23 +37,46 @@ pub(super) struct Stream {
 struct Running {
     stream: Stream,
     initial: HeaderMap,
+    /// A message that was waited for, and is not printed yet.
+    waiting: Option<Bytes>,
     first: bool,
     ended: bool,
 }
 
 impl Stream {
-    pub(super) fn respond(self, initial: &HeaderMap) -> Response<Body> {
+    /// The answer, whose body goes on as messages come. Only a stream of raw bodies waits for the first one: it brings the
+    /// content type.
+    pub(super) async fn respond(mut self, initial: &HeaderMap) -> Result<Response<Body>> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.route.success;
         headers::expose(&self.engine, initial, &mut response);
-        response.headers_mut().insert(header::CONTENT_TYPE, self.form.content_type());
+        let (mut content_type, mut waiting) = (self.form.content_type(), None);
+        if self.route.raw_response {
+            waiting = match poll_fn(|cx| self.frames.poll_message(cx)).await {
+                Ok(message) => message,
+                Err(error) => return Err(self.told(error)),
+            };
+            let Some(message) = &waiting else {
+                let trailers = self.frames.status(initial).map_err(|error| self.told(error))?;
+                headers::expose(&self.engine, &trailers, &mut response);
+                return Ok(response);
+            };
+            content_type = body::raw(&self.engine.plans, &self.route, message)?.0;
+        }
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         if self.form == Form::Events {
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         // Only the status among the initial metadata matters to the end of the stream.
+        let initial = initial.clone();
         *response.body_mut() =
-            Body::stream(Running { stream: self, initial: initial.clone(), first: true, ended: false });
-        response
+            Body::stream(Running { stream: self, initial, waiting, first: true, ended: false });
+        Ok(response)
+    }
+
+    /// A fault in what the client sends ends the call in many ways; the fault itself is what to tell.
+    fn told(&self, error: Box<Error>) -> Box<Error> {
+        self.fault.as_ref().and_then(Fault::take).unwrap_or(error)
     }
 }
 
@@ -94,26 +118,28 @@ impl Running {
         }
     }
 
-    /// Ends the answer; an error becomes its last element, marked as such.
-    fn end(&mut self, result: Result<()>, out: &mut Vec<u8>) {
+    /// Ends the answer; an error becomes its last element, marked as such. A raw body has no place for it: it is cut, so that
+    /// nobody takes it for whole.
+    fn end(&mut self, result: Result<()>, out: &mut Vec<u8>) -> std::result::Result<(), BoxError> {
         self.ended = true;
-        if let Err(error) = result {
-            let error = self.stream.fault.as_ref().and_then(Fault::take).unwrap_or(error);
+        let error = result.err().map(|error| self.stream.told(error));
+        if self.stream.route.raw_response {
+            return error.map_or(Ok(()), |error| Err(error as BoxError));
+        }
+        if let Some(error) = error {
             self.error(&error, out);
         }
-        if self.stream.form == Form::Json && !self.stream.route.raw_response {
+        if self.stream.form == Form::Json {
             if self.first {
                 out.push(b'[');
             }
             out.push(b']');
         }
+        Ok(())
     }
 
     fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
         let Stream { engine, parts, route, .. } = &self.stream;
-        if route.raw_response {
-            return;
-        }
         let context = ErrorContext {
             template: Some(&route.template),
             rpc: Some(&route.rpc),
@@ -141,19 +167,22 @@ impl http_body::Body for Running {
         let this = &mut *self;
         let mut out = Vec::new();
         while !this.ended && out.len() < CHUNK {
-            match this.stream.frames.poll_message(cx) {
+            let message = match this.waiting.take() {
+                Some(message) => Poll::Ready(Ok(Some(message))),
+                None => this.stream.frames.poll_message(cx),
+            };
+            let ended = match message {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Ok(Some(message))) => {
-                    if let Err(error) = this.message(&message, &mut out) {
-                        this.end(Err(error), &mut out);
-                    }
-                }
-                Poll::Ready(Ok(None)) => {
-                    let status = this.stream.frames.status(&this.initial);
-                    this.end(status.map(drop), &mut out);
-                }
-                Poll::Ready(Err(error)) => this.end(Err(error), &mut out),
+                Poll::Ready(Ok(Some(message))) => match this.message(&message, &mut out) {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                },
+                Poll::Ready(Ok(None)) => this.stream.frames.status(&this.initial).map(drop),
+                Poll::Ready(Err(error)) => Err(error),
+            };
+            if let Err(error) = this.end(ended, &mut out) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
         if out.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(out.into())))) }

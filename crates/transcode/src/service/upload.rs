@@ -26,6 +26,21 @@ impl Fault {
     fn set(&self, error: Box<Error>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
+
+    /// A frame for the service, or a status after which the fault itself is kept here.
+    pub(super) fn pass(
+        &self,
+        next: Result<Option<Bytes>>,
+    ) -> Option<std::result::Result<Frame<Bytes>, Status>> {
+        match next {
+            Ok(frame) => frame.map(|frame| Ok(Frame::data(frame))),
+            Err(error) => {
+                let status = Status::new(error.code, error.message.clone());
+                self.set(error);
+                Some(Err(status))
+            }
+        }
+    }
 }
 
 /// The request body of a client-streaming call.
@@ -58,15 +73,14 @@ impl<B> Upload<B> {
 
 impl<B> Upload<B>
 where
-    B: http_body::Body + Unpin,
-    B::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
 {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         loop {
             if let Some(value) = self.values.next()? {
                 let Engine { plans, parse, .. } = &*self.engine;
-                let frame = self.woven.frame(plans, &self.route, &value, b"", parse);
-                return Poll::Ready(frame.map(|frame| Some(frame.into())));
+                let frame = self.woven.json_frame(plans, &self.route, &value, parse);
+                return Poll::Ready(frame.map(|frame| Some(self.engine.pack(frame))));
             }
             if self.ended {
                 return Poll::Ready(Ok(None));
@@ -81,10 +95,7 @@ where
                         self.values.push(&data.copy_to_bytes(data.remaining()));
                     }
                 }
-                Some(Err(source)) => {
-                    let error = Error::boxed(Kind::BodyRead, "the body could not be read");
-                    return Poll::Ready(Err(error.with_source(source)));
-                }
+                Some(Err(source)) => return Poll::Ready(Err(Error::body_read(source))),
             }
         }
     }
@@ -92,8 +103,7 @@ where
 
 impl<B> http_body::Body for Upload<B>
 where
-    B: http_body::Body + Unpin,
-    B::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
 {
     type Data = Bytes;
     type Error = Status;
@@ -102,15 +112,9 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
-        Poll::Ready(match ready!(self.poll_next(cx)) {
-            Ok(frame) => frame.map(|frame| Ok(Frame::data(frame))),
-            Err(error) => {
-                self.ended = true;
-                let status = Status::new(error.code, error.message.clone());
-                self.fault.set(error);
-                Some(Err(status))
-            }
-        })
+        let next = ready!(self.poll_next(cx));
+        self.ended |= next.is_err();
+        Poll::Ready(self.fault.pass(next))
     }
 }
 

@@ -1,0 +1,203 @@
+//! Parameters: names and texts that set fields, from a query or a form.
+
+use super::{Put, put_entry, put_leaf, put_path};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::{
+    Bound, Field, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError, UnknownFields, close_len,
+    open_len, put_len, put_tag, shown,
+};
+use crate::rule::{BodyRule, RoutePlan};
+
+/// Takes parameters, and writes what they set.
+pub(crate) struct Parameters<'a> {
+    plans: &'a Plans,
+    route: &'a RoutePlan,
+    options: &'a ParseOptions,
+    source: Source,
+    taken: Bound,
+    /// Repeated fields and maps met before: they may come again.
+    lists: Vec<Vec<u32>>,
+    masked: bool,
+    /// The paths that were set in the message of the body's field, in proto names.
+    sent: Vec<String>,
+    out: &'a mut Vec<u8>,
+}
+
+/// Where parameters come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Query,
+    /// A form: names are those of the whole message, or of the message that the body's field holds.
+    Form,
+}
+
+/// Where a parameter leads: the field indices, and a map's key.
+struct Target<'q> {
+    path: Vec<u32>,
+    key: Option<&'q str>,
+}
+
+/// A part of a form that is not a text.
+pub(crate) struct File<'a> {
+    /// What it is sent as.
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Parameters<'a> {
+    pub(crate) fn of_query(
+        plans: &'a Plans,
+        route: &'a RoutePlan,
+        options: &'a ParseOptions,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
+        let (source, taken) = (Source::Query, route.query_bound.clone());
+        Self { plans, route, options, source, taken, lists: Vec::new(), masked: false, sent: Vec::new(), out }
+    }
+
+    /// The parameters of a form that is the body.
+    pub(crate) fn of_form(
+        plans: &'a Plans,
+        route: &'a RoutePlan,
+        options: &'a ParseOptions,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
+        let (source, taken) = (Source::Form, route.bound.clone());
+        Self { plans, route, options, source, taken, lists: Vec::new(), masked: false, sent: Vec::new(), out }
+    }
+
+    /// Whether one of them gave the mask that a PATCH would infer.
+    pub(crate) fn masked(&self) -> bool {
+        self.masked
+    }
+
+    /// The paths that were set in the message of the body's field: the mask of a PATCH.
+    pub(crate) fn into_sent(self) -> Vec<String> {
+        self.sent
+    }
+
+    /// Takes a text.
+    pub(crate) fn text(&mut self, key: &str, value: &str) -> Result<()> {
+        let (plans, options) = (self.plans, self.options);
+        self.put(key, |field, key, out| match (field.shape, key) {
+            (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
+            (Shape::Map(_), None) => Err(TextError::new("a map", "a key in brackets, as in name[key]=value")),
+            _ => put_leaf(plans, field, value, options, out),
+        })
+    }
+
+    /// Takes bytes: for a field of bytes, a `google.api.HttpBody`, or, if they are JSON, any message.
+    pub(crate) fn file(&mut self, key: &str, file: &File<'_>) -> Result<()> {
+        let (plans, options) = (self.plans, self.options);
+        self.put(key, |field, _, out| match field.kind {
+            Kind::Bytes if !matches!(field.shape, Shape::Map(_)) => {
+                put_len(out, field.number, file.bytes);
+                Ok(())
+            }
+            Kind::Message(id) if !matches!(field.shape, Shape::Map(_)) => {
+                put_tag(out, field.number, field.wire);
+                let at = open_len(out, 1);
+                if plans.get(id).is_http_body() {
+                    super::put_http_body(file.content_type.unwrap_or_default().as_bytes(), file.bytes, out);
+                } else {
+                    let parsed = plans.parse(id, file.bytes, options, out);
+                    parsed
+                        .map_err(|error| TextError::new(error.to_string(), "JSON of the field's message"))?;
+                }
+                close_len(out, at, 1);
+                Ok(())
+            }
+            _ => {
+                let text = str::from_utf8(file.bytes).map_err(|_| TextError::new("not UTF-8", "a text"))?;
+                put_leaf(plans, field, text, options, out)
+            }
+        })
+    }
+
+    fn put(&mut self, key: &str, leaf: impl FnOnce(&Field, Option<&str>, &mut Vec<u8>) -> Put) -> Result<()> {
+        let source = self.source;
+        let fail = |message: &str, expected: Option<String>| {
+            let name = shown(key.as_bytes());
+            let (kind, what) = match source {
+                Source::Query => (ErrorKind::Query, "query parameter"),
+                Source::Form => (ErrorKind::Body, "form field"),
+            };
+            Error::boxed(kind, format!("{what} {name}: {message}")).with_violation(name, message, expected)
+        };
+        let in_body = |path: &[u32]| match self.route.body {
+            BodyRule::Whole => true,
+            BodyRule::Field(index) => path[0] == index,
+            BodyRule::No => false,
+        };
+        let target = match self.resolve(key) {
+            Some(target) if source == Source::Form || !in_body(&target.path) => target,
+            _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(()),
+            Some(_) => return Err(fail("belongs into the body", None)),
+            None => return Err(fail("unknown", None)),
+        };
+        let repeats = self.lists.contains(&target.path);
+        if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
+            return Err(fail(
+                "given twice, or set by the path, the body or another member of its oneof",
+                None,
+            ));
+        }
+        if source == Source::Form && self.route.mask.is_some() && !repeats {
+            self.sent.push(self.proto_path(&target.path));
+        }
+        self.masked |= self.route.mask.is_some_and(|mask| target.path == [mask]);
+        let mut is_list = false;
+        let put = put_path(self.plans, self.route.input, &target.path, self.out, |field, out| {
+            is_list = field.shape != Shape::Singular;
+            leaf(field, target.key, out)
+        });
+        put.map_err(|TextError { message, expected }| fail(&message, Some(expected.into_owned())))?;
+        if is_list && !repeats {
+            self.lists.push(target.path);
+        }
+        Ok(())
+    }
+
+    /// Finds the field of `a.b.c` or `a.b[key]`, by JSON or proto names.
+    fn resolve<'q>(&self, key: &'q str) -> Option<Target<'q>> {
+        let (names, map_key) = match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+            Some((names, map_key)) => (names, Some(map_key)),
+            None => (key, None),
+        };
+        let (mut at, mut path) = (Some(self.route.input), Vec::new());
+        if let (Source::Form, BodyRule::Field(index)) = (self.source, self.route.body) {
+            at = self.inside(self.route.input, index);
+            path.push(index);
+        }
+        let mut map = false;
+        for name in names.split('.') {
+            let id = at?;
+            let plan = self.plans.get(id);
+            if plan.known != Known::No {
+                return None;
+            }
+            let index = plan.names.get(name.as_bytes())?;
+            map = matches!(plan.fields[index as usize].shape, Shape::Map(_));
+            at = self.inside(id, index);
+            path.push(index);
+        }
+        (map_key.is_none() || map).then_some(Target { path, key: map_key })
+    }
+
+    /// The proto names of a path, without the body's field.
+    fn proto_path(&self, path: &[u32]) -> String {
+        let (mut at, mut names) = (Some(self.route.input), Vec::new());
+        for index in path {
+            let Some(id) = at else { break };
+            names.push(&*self.plans.get(id).fields[*index as usize].name);
+            at = self.inside(id, *index);
+        }
+        names[1..].join(".")
+    }
+
+    /// The message that a field holds, if it is not repeated.
+    fn inside(&self, message: MessageId, index: u32) -> Option<MessageId> {
+        let field = &self.plans.get(message).fields[index as usize];
+        field.message().filter(|_| field.shape == Shape::Singular)
+    }
+}

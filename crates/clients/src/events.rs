@@ -265,7 +265,8 @@ impl Events {
 }
 
 impl Addition {
-    /// One version of a month is left once only, so two additions with one id are one, or one of them never happened.
+    /// One version of a month is left once only, so two additions with one id are one, or one of them never happened. Those of
+    /// before ADR 007 have no version: they tell of all that a month has, and one of them is enough.
     fn event_id(&self, tenant: &TenantId) -> uuid::Uuid {
         let hours: Vec<u8> = self.hours.iter().flat_map(|hour| hour.to_be_bytes()).collect();
         event::id(&[

@@ -276,6 +276,7 @@ impl Ingest {
             let pointer = self.events.intend_months(tenant, additions).await?;
             let outcomes = self.transactions.write(writes).await?;
             let unsure = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unknown));
+            debug_assert_eq!(outcomes.len(), attempts.len());
 
             let mut applied = Vec::with_capacity(attempts.len());
             for (Attempt { addition, after, mut work, present }, outcome) in

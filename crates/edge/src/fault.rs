@@ -41,12 +41,12 @@ impl Failure {
         Self { takes, ..Self::from(ErrorCode::MethodNotAllowed) }
     }
 
-    /// `UNSUPPORTED_MEDIA_TYPE` for a body in a content coding (RFC 9110, section 15.5.16).
+    /// `UNSUPPORTED_MEDIA_TYPE` for a body in another content coding than ours (RFC 9110, section 15.5.16).
     pub(crate) fn content_coding() -> Self {
         let error = Error::new(ErrorCode::UnsupportedMediaType)
             .message("The body's content coding is not understood")
-            .hint("Send the body as it is, without Content-Encoding.");
-        let takes = Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+            .hint("Send the body as it is, or in one of the codings that Accept-Encoding lists.");
+        let takes = Some((header::ACCEPT_ENCODING, HeaderValue::from_static(transcode::Coding::NAMES)));
         Self { takes, ..error.into() }
     }
 }

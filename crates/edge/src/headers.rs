@@ -7,8 +7,8 @@ use api::method::Cache;
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
-use tonic::body::Body;
+use http_body_util::BodyExt as _;
+use transcode::Body;
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
@@ -30,7 +30,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Completes the answer to a call over REST that succeeded: `Cache-Control`, `ETag` and 304, `Location`.
-pub(crate) async fn success(response: Response<transcode::Body>, asked: &Asked<'_>) -> Response<Body> {
+pub(crate) async fn success(response: Response<Body>, asked: &Asked<'_>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if !head.headers.contains_key(header::CACHE_CONTROL) {
         head.headers.insert(header::CACHE_CONTROL, asked.route.cache_control.clone());
@@ -40,7 +40,7 @@ pub(crate) async fn success(response: Response<transcode::Body>, asked: &Asked<'
     let tagless = ok && method.cache != Cache::NoStore && !head.headers.contains_key(header::ETAG);
     let placeless = head.status == StatusCode::CREATED && !head.headers.contains_key(header::LOCATION);
     let body = if method.server_streaming || !(tagless || placeless) {
-        Body::new(body)
+        body
     } else {
         // One message, there already: nothing is waited for, and nothing can fail.
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -50,7 +50,7 @@ pub(crate) async fn success(response: Response<transcode::Body>, asked: &Asked<'
         if placeless && let Some(location) = location(&body, asked) {
             head.headers.insert(header::LOCATION, location);
         }
-        Body::new(Full::new(body))
+        Body::full(body)
     };
     // Whoever gave the tag, and whatever caches may do: a caller who names it has this answer already.
     let known = asked.if_none_match.zip(head.headers.get(header::ETAG));

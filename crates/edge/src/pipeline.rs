@@ -27,12 +27,15 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
-use transcode::{Kind, Matched};
+use transcode::{BodyLimit, Kind, Matched};
 
 /// The prefix under which everything is served a second time, for hosts that have the API beside other things.
 const PREFIX: &str = "/api";
 /// The five bytes in front of a gRPC message.
 const FRAME_HEADER: usize = 5;
+
+/// Answers from this size on are compressed for those who take that.
+const COMPRESS_FROM: usize = 1 << 10;
 
 /// What a path leads to.
 enum Target {
@@ -251,16 +254,6 @@ fn is_grpc_own(name: &HeaderName) -> bool {
     matches!(name.as_str(), "content-type" | "te" | "grpc-encoding" | "grpc-accept-encoding" | "user-agent")
 }
 
-/// Whether the body is in a content coding, gzip and the like, which nothing here undoes.
-fn is_coded(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONTENT_ENCODING).iter().any(|value| {
-        let codings = value.to_str().map(|text| text.split(',').map(str::trim));
-        codings.map_or(true, |mut codings| {
-            codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
-        })
-    })
-}
-
 async fn call_rest(
     core: &Core,
     exchange: &Exchange,
@@ -269,9 +262,6 @@ async fn call_rest(
     mut head: Parts,
     body: Body,
 ) -> Result<Response<Body>, Failure> {
-    if is_coded(&head.headers) && !body.is_end_stream() {
-        return Err(Failure::content_coding());
-    }
     let path = head.uri.path().to_owned();
     let reads = head.method == Method::GET || head.method == Method::HEAD;
     let if_none_match = head.headers.get(header::IF_NONE_MATCH).filter(|_| reads).cloned();
@@ -279,6 +269,11 @@ async fn call_rest(
         // Answered as GET, so that its headers are GET's; the body is taken off at the end.
         head.method = Method::GET;
     }
+    // The bound holds for what the body is when it is decoded, too.
+    if let Some(limit) = route.body_limit {
+        head.extensions.insert(BodyLimit(limit));
+    }
+    let accepted = accepted_codings(&head.headers);
     let body = Guarded::new(body, route.body_limit, Some(core.config.body_timeout));
     let answer = core.transcoder.call_matched(matched, Request::from_parts(head, body)).await;
     if !answer.status().is_success() {
@@ -286,7 +281,14 @@ async fn call_rest(
     }
     let asked =
         headers::Asked { route, prefix: exchange.prefix, path: &path, if_none_match: if_none_match.as_ref() };
-    Ok(headers::success(answer, &asked).await)
+    let answer = headers::success(answer, &asked).await;
+    Ok(transcode::compress(&accepted, answer, COMPRESS_FROM).map(Body::new))
+}
+
+/// What the request says of the codings that its answer may have.
+fn accepted_codings(headers: &HeaderMap) -> HeaderMap {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    values.map(|value| (header::ACCEPT_ENCODING, value.clone())).collect()
 }
 
 async fn call_grpc(core: &Core, route: &Route, head: Parts, body: Body) -> Result<Response<Body>, Failure> {

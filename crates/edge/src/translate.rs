@@ -37,6 +37,7 @@ pub(crate) fn failure(error: &transcode::Error, body_field: Option<&str>) -> Fai
         Kind::UnsupportedMediaType => {
             Error::new(ErrorCode::UnsupportedMediaType).message(sentence(&error.message)).into()
         }
+        Kind::ContentCoding => Failure::content_coding(),
         Kind::NotAcceptable => ErrorCode::NotAcceptable.into(),
         Kind::BodyRead => body_read(error).into(),
         Kind::Upstream => {

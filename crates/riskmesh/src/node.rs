@@ -142,7 +142,7 @@ pub fn issuer(config: &Config, clock: Arc<dyn Clock>) -> Result<(Issuer, Arc<Key
 
 /// Whether nothing is stored in the data directory yet: then keys can still be made.
 pub(crate) fn is_new(config: &Config) -> bool {
-    !config.data_dir.join(STORE).exists()
+    store_embedded::is_new(&config.data_dir.join(STORE))
 }
 
 /// Makes the data directory with its directory of keys, for the owner's eyes only.

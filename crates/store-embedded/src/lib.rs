@@ -23,6 +23,7 @@ mod sweep;
 mod tests;
 mod writer;
 
+pub use directory::is_new;
 pub use ingest::sort_partitions;
 pub use options::Options;
 

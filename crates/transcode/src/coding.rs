@@ -40,6 +40,9 @@ pub enum Coding {
 }
 
 impl Coding {
+    /// The names of all, as headers list them.
+    pub const NAMES: &str = "zstd, br, gzip";
+
     /// All of them, the one preferred by us first.
     pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
@@ -411,6 +414,7 @@ mod tests {
         for coding in Coding::ALL {
             assert_eq!(Coding::of(coding.name()), Some(coding));
         }
+        assert_eq!(Coding::ALL.map(Coding::name).join(", "), Coding::NAMES);
         assert_eq!(Coding::of("X-GZIP"), Some(Coding::Gzip));
         assert_eq!(Coding::of("compress"), None);
     }

@@ -55,4 +55,4 @@ pub use plan::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
 pub use render::{Aip193, ErrorContext, ErrorRenderer, code_name};
 pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;
-pub use service::{Body, Matched, Transcoder};
+pub use service::{Body, Matched, Transcoder, compress};

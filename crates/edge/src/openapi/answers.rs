@@ -189,7 +189,7 @@ pub(super) fn headers() -> Value {
         "RateLimit-Policy": header("The quota: `\"default\";q=100;w=60` is 100 requests in any 60 seconds.", "string"),
         "Retry-After": header("After how many seconds a repeat makes sense.", "integer"),
         "WWW-Authenticate": header("What is wrong with the token (RFC 6750).", "string"),
-        "Accept-Encoding": header("`identity` where the body's content coding was not understood.", "string"),
+        "Accept-Encoding": header("The content codings that a body may have, where its own was not understood.", "string"),
         "ETag": header("Names this state of the resource, for `If-None-Match` and `If-Match`.", "string"),
         "Location": header("Where the created resource is.", "string"),
         "Deprecation": header("Since when the method is deprecated: `@` and seconds since 1970 (RFC 9745).", "string"),

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Method, Request};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{Full, StreamBody};
 use std::convert::Infallible;
 use std::time::Duration;
+use transcode::Coding;
 
 async fn statuses(world: &World, client: &str, count: usize) -> Vec<u16> {
     let token = world.token(Role::Admin, client);
@@ -135,25 +136,71 @@ async fn a_target_over_the_limit_is_refused_as_one_and_its_length_takes_nothing_
 }
 
 #[tokio::test]
-async fn a_body_in_a_content_coding_is_refused_with_the_coding_that_is_taken() {
+async fn a_body_in_a_content_coding_is_decoded_and_one_in_another_is_refused_with_ours() {
     let world = World::new();
-    let send = async |method: Method, path: &str, coding: &str, body: &str| {
+    let send = async |method: Method, path: &str, coding: &str, body: Bytes| {
         let request = world.request(method, path).header("content-encoding", coding);
-        world.send(request.header("content-type", "application/json").body(full(body)).unwrap()).await
+        let request = request.header("content-type", "application/json");
+        world.send(request.body(Full::new(body)).unwrap()).await
     };
     let client = r#"{"clientId":"1","name":"Ada"}"#;
-    for coding in ["gzip", "br", "identity, gzip", "GZIP"] {
-        let answer = send(Method::POST, "/v1/clients", coding, client).await;
+    for coding in Coding::ALL {
+        let coded = transcode::coding::encode(coding, client.as_bytes()).unwrap();
+        let answer = send(Method::POST, "/v1/clients", coding.name(), coded.into()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (201, "/v1/clients/1"), "{coding:?}");
+    }
+    for coding in ["compress", "deflate", "gzip, br"] {
+        let answer = send(Method::POST, "/v1/clients", coding, client.into()).await;
         let error = answer.fails(415, "UNSUPPORTED_MEDIA_TYPE");
         assert_eq!(error["message"], "The body's content coding is not understood");
-        assert_eq!(answer.header("accept-encoding"), "identity", "{coding}");
+        assert_eq!(answer.header("accept-encoding"), "zstd, br, gzip", "{coding}");
     }
+    let answer = send(Method::POST, "/v1/clients", "gzip", client.into()).await;
+    let error = answer.fails(400, "INVALID_INPUT");
+    assert_eq!(error["message"], "The body does not decode: the bytes are not gzip");
     for coding in ["identity", "Identity", ""] {
-        assert_eq!(send(Method::POST, "/v1/clients", coding, client).await.status, 201, "{coding}");
+        assert_eq!(send(Method::POST, "/v1/clients", coding, client.into()).await.status, 201, "{coding}");
     }
-    assert_eq!(send(Method::GET, "/v1/clients/424242", "gzip", "").await.status, 200, "there is no body");
+    let answer = send(Method::GET, "/v1/clients/424242", "gzip", Bytes::new()).await;
+    assert_eq!(answer.status, 200, "there is no body");
     let answer = world.json(Method::POST, "/v1/clients", "").await;
     assert_eq!(answer.header("accept-encoding"), "");
+}
+
+#[tokio::test]
+async fn a_decompression_bomb_is_refused_at_the_methods_limit() {
+    let world = World::with(|config| config.body_bytes = 64 << 10);
+    for coding in Coding::ALL {
+        let bomb = transcode::coding::encode(coding, &vec![b' '; 32 << 20]).unwrap();
+        let request = world.request(Method::POST, "/v1/clients").header("content-encoding", coding.name());
+        let request =
+            request.header("content-type", "application/json").body(Full::new(bomb.into())).unwrap();
+        let error = world.send(request).await.fails(413, "PAYLOAD_TOO_LARGE");
+        assert_eq!(error["message"], "The request body is larger than 65536 bytes");
+    }
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_those_who_take_it() {
+    let world = World::new();
+    let get = async |coding: &str, method: Method| {
+        let request = world.request(method, "/v1/clients?limit=100").header("accept-encoding", coding);
+        world.send(request.body(empty()).unwrap()).await
+    };
+    let plain = get("identity", Method::GET).await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), ("", "accept-encoding"));
+    for coding in Coding::ALL {
+        let answer = get(coding.name(), Method::GET).await;
+        assert_eq!(answer.header("content-encoding"), coding.name());
+        assert_eq!(answer.header("etag"), plain.header("etag"), "the tag names the text");
+        assert!(answer.body.len() < plain.body.len() / 5);
+        let text = transcode::coding::decode(coding, answer.body.clone(), 1 << 20).unwrap();
+        assert_eq!(text, plain.body);
+        let head = get(coding.name(), Method::HEAD).await;
+        assert_eq!(head.header("content-length"), answer.body.len().to_string());
+    }
+    let short = world.request(Method::GET, "/v1/clients").header("accept-encoding", "gzip");
+    assert_eq!(world.send(short.body(empty()).unwrap()).await.header("content-encoding"), "");
 }
 
 #[tokio::test]

@@ -98,9 +98,10 @@ impl ClientsService for Fakes {
         &self,
         request: Request<ListClientsRequest>,
     ) -> Result<Response<ListClientsResponse>, Status> {
-        let limit = request.into_inner().limit.unwrap_or(50);
-        let page = Page { limit, total: 1, next_offset: None, next_cursor: None };
-        Ok(Response::new(ListClientsResponse { clients: vec![client("424242")], page: Some(page) }))
+        let asked = request.into_inner().limit;
+        let page = Page { limit: asked.unwrap_or(50), total: 1, next_offset: None, next_cursor: None };
+        let clients = (0..asked.unwrap_or(1)).map(|_| client("424242")).collect();
+        Ok(Response::new(ListClientsResponse { clients, page: Some(page) }))
     }
 
     async fn create_client(

@@ -37,11 +37,15 @@ pub(super) struct Rejects {
 /// How the file begins.
 const HEADER: [&str; 3] = ["line", "reason", "row"];
 
-/// Whether this is what an import writes, if only its beginning, and not anything else that must not be lost.
-fn is_ours(file: &File) -> std::io::Result<bool> {
+/// Whether this is what an import writes, if only its beginning, and not anything else that must not be lost: a link or a
+/// device is never ours.
+fn is_ours(path: &Path) -> std::io::Result<bool> {
+    if !path.symlink_metadata()?.is_file() {
+        return Ok(false);
+    }
     let expected = format!("{}\n", HEADER.join(","));
     let mut found = Vec::new();
-    file.take(expected.len() as u64).read_to_end(&mut found)?;
+    File::open(path)?.take(expected.len() as u64).read_to_end(&mut found)?;
     Ok(expected.as_bytes().starts_with(&found))
 }
 
@@ -61,9 +65,9 @@ impl Rejects {
         })?;
         let mut rejects = Self { path: path.to_owned(), source, file: None, length };
         if length == 0 {
-            match File::open(path) {
-                Ok(there) if is_ours(&there).map_err(fail)? => std::fs::remove_file(path).map_err(fail)?,
-                Ok(_) => return Err(fail(std::io::Error::other("there is another file of this name"))),
+            match is_ours(path) {
+                Ok(true) => std::fs::remove_file(path).map_err(fail)?,
+                Ok(false) => return Err(fail(std::io::Error::other("there is another file of this name"))),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fail(error)),
             }
@@ -96,6 +100,9 @@ impl Rejects {
             // Rows are data of clients: for nobody else to read.
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
             self.file = Some(file.map_err(fail)?);
+            // Before a checkpoint says how long it is.
+            let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all()).map_err(fail)?;
         }
         for Reject { origin, reason } in rows {
             let (line, row) = (origin.line.to_string(), self.row(&origin.span).map_err(fail)?);
@@ -151,6 +158,11 @@ mod tests {
             Rejects::open(&source, 0, &source).is_err() && source.exists(),
             "nor takes what is not its own"
         );
+        let link = dir.path().join("link.csv");
+        std::fs::write(&path, "").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(Rejects::open(&link, 0, &source).is_err() && path.exists() && link.exists());
+        assert!(Rejects::open(Path::new("/dev/null"), 0, &source).is_err());
         // Killed before it had written all of its first line.
         for begun in ["", "line,rea"] {
             std::fs::write(&path, begun).unwrap();

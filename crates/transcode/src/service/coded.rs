@@ -16,15 +16,12 @@ use crate::request::FRAME_HEADER;
 /// gRPC messages from this size on are sent coded, where that is wanted: below it there is nothing to gain.
 const SMALLEST_MESSAGE: usize = 1 << 10;
 
-/// The names of the codings, as headers list them.
-pub(super) fn names() -> HeaderValue {
-    HeaderValue::from_static("zstd, br, gzip")
-}
-
-/// Codes an answer as the client likes best, if it is text of some size. A strong `ETag` names the bytes of an answer, so
-/// that one that has it stays as it is.
-pub(super) fn answer(engine: &Engine, asked: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
-    let Some(smallest) = engine.compression.answers_from else { return response };
+/// Codes an answer as the request's `Accept-Encoding` likes best, if it is text of so many bytes; a stream at any size, each
+/// message as it comes. A strong `ETag` names the bytes of an answer, so that one that has it stays as it is.
+///
+/// The transcoder does this by itself ([`Compression::answers_from`](crate::Compression::answers_from)); it is here for those
+/// who look into answers before they go.
+pub fn compress(asked: &HeaderMap, mut response: Response<Body>, smallest: usize) -> Response<Body> {
     let headers = response.headers();
     let strong = headers.get(header::ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
     let exact = response.body().size_hint().exact();

@@ -28,9 +28,10 @@ use prost_reflect::MethodDescriptor;
 use tower::{Service, ServiceExt as _};
 
 pub use body::Body;
+pub use coded::compress;
 
 use crate::builder::{Builder, Engine};
-use crate::coding::Decoded;
+use crate::coding::{Coding, Decoded};
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::render::ErrorContext;
 use crate::request::{BodyLimit, Limits, Woven, form};
@@ -178,7 +179,10 @@ where
             let call = Call { engine: &engine, parts: &parts, matched: &matched };
             match call.run(upstream, body).await {
                 Ok(response) => {
-                    let response = coded::answer(&engine, &parts.headers, response);
+                    let response = match engine.compression.answers_from {
+                        Some(smallest) => compress(&parts.headers, response, smallest),
+                        None => response,
+                    };
                     if parts.method == Method::HEAD { body::without(response) } else { response }
                 }
                 Err(error) => {
@@ -199,7 +203,7 @@ impl Engine {
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         let mut response = self.renderer.render(context, error);
         if error.kind == Kind::ContentCoding && !response.headers().contains_key(header::ACCEPT_ENCODING) {
-            response.headers_mut().insert(header::ACCEPT_ENCODING, coded::names());
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(Coding::NAMES));
         }
         if error.kind == Kind::MethodNotAllowed
             && !response.headers().contains_key(header::ALLOW)

@@ -143,3 +143,25 @@ fn doctor_finds_nothing_wrong_with_a_new_directory() {
     let (ok, out, _) = output(&args);
     assert!(ok && !out.contains("BAD"), "{out}");
 }
+
+#[test]
+fn a_store_that_has_lost_a_part_is_refused_and_an_empty_volume_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, mapping) = write_files(dir.path());
+    let data = dir.path().join("data");
+    let import = || {
+        let data = data.to_str().unwrap();
+        output(&["import", "transactions", &file, "--mapping", &mapping, "--data-dir", data])
+    };
+    let (store, away) = (data.join("store"), dir.path().join("away"));
+    // Where a volume is mounted for the database before there is one.
+    std::fs::create_dir_all(store.join("db/lost+found")).unwrap();
+    assert!(import().1.contains("1000 entries new"));
+    for (part, named) in [("db", "store/db is missing"), ("catalog.json", "store/catalog.json is missing")] {
+        std::fs::rename(store.join(part), &away).unwrap();
+        let (ok, _, error) = import();
+        assert!(!ok && error.contains(named) && error.contains("restore it"), "{error}");
+        std::fs::rename(&away, store.join(part)).unwrap();
+    }
+    assert!(import().1.contains("0 entries new, 1000 there already"));
+}

@@ -1,11 +1,18 @@
-//! How errors look to the client. A product gives its own [`ErrorRenderer`]; the default is AIP-193.
+//! How errors look to the client: as AIP-193 says, as RFC 9457 says, or as a product's own [`ErrorRenderer`] says.
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Method, Response, Uri, header};
+use http::{Extensions, HeaderMap, Method, Response, Uri};
 use prost_reflect::MethodDescriptor;
-use serde::Serialize;
+
+mod aip193;
+mod details;
+mod problem;
+
+pub use aip193::Aip193;
+pub use problem::Problem;
 
 use crate::error::Error;
+use crate::plan::Plans;
 
 /// The request that an error answers.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +29,8 @@ pub struct ErrorContext<'a> {
     pub template: Option<&'a str>,
     /// The method that the route leads to, once there is one.
     pub rpc: Option<&'a MethodDescriptor>,
+    /// The plans of the transcoder: they know the types of details.
+    pub plans: Option<&'a Plans>,
 }
 
 impl<'a> ErrorContext<'a> {
@@ -34,6 +43,7 @@ impl<'a> ErrorContext<'a> {
             extensions: &parts.extensions,
             template: None,
             rpc: None,
+            plans: None,
         }
     }
 }
@@ -48,77 +58,6 @@ pub trait ErrorRenderer: Send + Sync + 'static {
     fn render_in_stream(&self, context: &ErrorContext<'_>, error: &Error) -> Bytes {
         let body = self.render(context, error).into_body();
         [b"{\"error\":", &*body, b"}"].concat().into()
-    }
-}
-
-// Structs, because the order of a `serde_json::Value`'s keys depends on features that any crate of a build may turn on.
-
-#[derive(Serialize)]
-struct AipError<'a> {
-    error: AipStatus<'a>,
-}
-
-#[derive(Serialize)]
-struct AipStatus<'a> {
-    code: u16,
-    message: &'a str,
-    status: &'a str,
-    details: Vec<BadRequest<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BadRequest<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    field_violations: Vec<Violation<'a>>,
-}
-
-#[derive(Serialize)]
-struct Violation<'a> {
-    field: &'a str,
-    description: &'a str,
-}
-
-/// `{"error":{"code":400,"message":"…","status":"INVALID_ARGUMENT","details":[…]}}` (<https://google.aip.dev/193>).
-/// Details are the violations found here, as `google.rpc.BadRequest`; those of the service's status are left out,
-/// because their types need not be in the descriptors.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Aip193;
-
-impl ErrorRenderer for Aip193 {
-    fn render(&self, _: &ErrorContext<'_>, error: &Error) -> Response<Bytes> {
-        let violations: Vec<_> = error
-            .violations
-            .iter()
-            .map(|v| Violation { field: &v.field, description: &v.description })
-            .collect();
-        let details = if violations.is_empty() {
-            Vec::new()
-        } else {
-            vec![BadRequest {
-                kind: "type.googleapis.com/google.rpc.BadRequest",
-                field_violations: violations,
-            }]
-        };
-        let status = AipStatus {
-            code: error.status.as_u16(),
-            message: &error.message,
-            status: code_name(error.code),
-            details,
-        };
-        // Only texts and numbers: nothing here can fail to serialize.
-        let body = serde_json::to_vec(&AipError { error: status }).unwrap_or_default();
-        let mut response = Response::new(body.into());
-        *response.status_mut() = error.status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        response
-    }
-
-    fn render_in_stream(&self, context: &ErrorContext<'_>, error: &Error) -> Bytes {
-        self.render(context, error).into_body()
     }
 }
 

@@ -201,6 +201,7 @@ where
 
 impl Engine {
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
+        let context = &ErrorContext { plans: Some(&self.plans), ..*context };
         let mut response = self.renderer.render(context, error);
         if error.kind == Kind::ContentCoding && !response.headers().contains_key(header::ACCEPT_ENCODING) {
             response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(Coding::NAMES));

@@ -143,6 +143,7 @@ impl Running {
         let context = ErrorContext {
             template: Some(&route.template),
             rpc: Some(&route.rpc),
+            plans: Some(&engine.plans),
             ..ErrorContext::of(parts)
         };
         let rendered = engine.renderer.render_in_stream(&context, error);

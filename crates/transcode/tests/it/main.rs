@@ -3,6 +3,7 @@
 
 mod bodies;
 mod codings;
+mod details;
 mod differential;
 mod forms;
 mod json;

@@ -143,6 +143,7 @@ impl Edge {
                 enum_spelling: Some("riskmesh.options.v1.spelling".into()),
                 number: Some("riskmesh.options.v1.number".into()),
                 decimal: Some("riskmesh.options.v1.decimal".into()),
+                ..Extensions::default()
             })
             // A score of 0 is a score: what has a value is in the answer.
             .print_options(PrintOptions {

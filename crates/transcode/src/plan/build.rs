@@ -49,6 +49,8 @@ struct Resolved {
     enum_spelling: Option<ExtensionDescriptor>,
     number: Option<ExtensionDescriptor>,
     decimal: Option<ExtensionDescriptor>,
+    strip_enum_prefix: bool,
+    any_enum_case: bool,
 }
 
 impl Plans {
@@ -70,6 +72,8 @@ impl Plans {
             enum_spelling: find(&extensions.enum_spelling, "string", prost_reflect::Kind::String)?,
             number: find(&extensions.number, "bool", prost_reflect::Kind::Bool)?,
             decimal: find(&extensions.decimal, "bool", prost_reflect::Kind::Bool)?,
+            strip_enum_prefix: extensions.strip_enum_prefix,
+            any_enum_case: extensions.any_enum_case,
         };
         let enum_ids: HashMap<String, EnumId> =
             ids(pool.all_enums().map(|e| e.full_name().to_owned()), EnumId);
@@ -244,8 +248,14 @@ impl Context {
             let spelling = self.resolved.enum_spelling.as_ref().filter(|e| value.options().has_extension(e));
             let spelling =
                 spelling.and_then(|e| value.options().get_extension(e).as_str().map(str::to_owned));
-            let printed = spelling.unwrap_or_else(|| value.name().to_owned());
-            for name in [printed.clone(), value.name().to_owned()] {
+            let stripped =
+                self.resolved.strip_enum_prefix.then(|| without_prefix(descriptor.name(), value.name()));
+            let printed = spelling.or(stripped).unwrap_or_else(|| value.name().to_owned());
+            let mut read = vec![printed.clone(), value.name().to_owned()];
+            if self.resolved.any_enum_case {
+                read.extend([printed.to_ascii_uppercase(), value.name().to_ascii_uppercase()]);
+            }
+            for name in read {
                 match names.iter().find(|(known, _)| *known == name) {
                     Some((_, number)) if *number != value.number() => {
                         let name = descriptor.full_name().to_owned();
@@ -271,12 +281,29 @@ impl Context {
         let values = values.iter().map(|(number, name)| EnumValue { number: *number, quoted: quoted(name) });
         Ok(Enum {
             names,
+            any_case: self.resolved.any_enum_case,
             values: values.collect(),
             null: descriptor.full_name() == "google.protobuf.NullValue",
             closed: descriptor.parent_file().syntax() == Syntax::Proto2,
             expected: format!("one of {expected}").into(),
         })
     }
+}
+
+/// A value's name without its enum's, where what is left is a name: `RED` of `COLOR_RED` in `Color`.
+fn without_prefix(of: &str, name: &str) -> String {
+    let mut prefix = String::new();
+    let mut before = None;
+    for letter in of.chars() {
+        let boundary = before.is_some_and(|b: char| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if letter.is_ascii_uppercase() && boundary {
+            prefix.push('_');
+        }
+        prefix.push(letter.to_ascii_uppercase());
+        before = Some(letter);
+    }
+    let rest = name.strip_prefix(&prefix).and_then(|rest| rest.strip_prefix('_'));
+    rest.filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(name).to_owned()
 }
 
 fn wire_type(kind: Kind) -> u32 {

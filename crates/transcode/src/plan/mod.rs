@@ -126,7 +126,9 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Enum {
     /// Spellings and proto names, to indices of `values`.
-    pub(crate) names: Names,
+    names: Names,
+    /// Names are read in any case: `names` has them in upper case too.
+    any_case: bool,
     /// In the order of their numbers; of aliases the first declared.
     pub(crate) values: Box<[EnumValue]>,
     /// `google.protobuf.NullValue`: JSON null.
@@ -239,6 +241,18 @@ impl Message {
             None if self.fields.last()?.number < number => None,
             None => self.fields.binary_search_by_key(&number, |field| field.number).ok(),
         }
+    }
+}
+
+impl Enum {
+    /// The index of the value with this spelling or name.
+    #[inline]
+    pub(crate) fn named(&self, name: &[u8]) -> Option<u32> {
+        let found = self.names.get(name);
+        if found.is_some() || !self.any_case {
+            return found;
+        }
+        self.names.get(&name.to_ascii_uppercase())
     }
 }
 

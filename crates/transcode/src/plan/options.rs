@@ -1,6 +1,7 @@
 //! What a caller may choose about JSON.
 
-/// Extensions of the descriptors that change how JSON is written and read, by their full names; none by default.
+/// What changes names and forms of JSON from what proto3 JSON says: extensions of the descriptors, by their full names, and
+/// rules for the names of enum values. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// A string extension of `google.protobuf.EnumValueOptions`: the value's spelling in JSON. It is what is printed;
@@ -11,6 +12,11 @@ pub struct Extensions {
     /// A bool extension of `google.protobuf.FieldOptions`: the string field also takes a JSON number. Its
     /// digits are the string, as written but for an exponent, which moves the point.
     pub decimal: Option<String>,
+    /// Without any extension: enum values are printed without the prefix that style guides ask for, `RED` for `COLOR_RED` of
+    /// the enum `Color`. Both are read. A spelling by [`enum_spelling`](Self::enum_spelling) goes first.
+    pub strip_enum_prefix: bool,
+    /// Names of enum values are read in upper or lower case.
+    pub any_enum_case: bool,
 }
 
 /// What happens to a JSON key or a query parameter that names no field.

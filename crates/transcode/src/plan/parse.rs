@@ -373,7 +373,7 @@ impl<'a> Parser<'a> {
             (Kind::Enum(id), Some(b'"')) => {
                 let name = self.json.string(&mut self.scratch)?;
                 let ignore = self.options.unknown_fields == UnknownFields::Ignore;
-                if ignore && self.plans.get_enum(id).names.get(name).is_none() {
+                if ignore && self.plans.get_enum(id).named(name).is_none() {
                     return Ok(Wrote::Nothing);
                 }
                 put_string(self.plans, field.kind, name, self.out)

@@ -154,7 +154,7 @@ pub(crate) fn put_string(plans: &Plans, kind: Kind, text: &[u8], out: &mut Vec<u
         Kind::Bytes => put_base64(text, out),
         Kind::Enum(id) => {
             let plan = plans.get_enum(id);
-            let index = plan.names.get(text);
+            let index = plan.named(text);
             let index =
                 index.ok_or_else(|| TextError::new("not a value of the enum", plan.expected.to_string()))?;
             let number = plan.values[index as usize].number;
@@ -221,7 +221,7 @@ impl Plans {
                 Ok(!value)
             }
             Kind::Enum(id) => {
-                let number = self.get_enum(id).names.get(text.as_bytes()).is_none()
+                let number = self.get_enum(id).named(text.as_bytes()).is_none()
                     && number_len(text.as_bytes()) == text.len()
                     && !text.is_empty();
                 let put = if number { put_enum_number } else { put_string };

@@ -334,3 +334,23 @@ fn fields_of_other_wire_types_and_numbers_are_passed_over() {
     let wire = [0x18, 7, 0x1d, 1, 2, 3, 4, 0xa2, 0x06, 1, b'x', 0xab, 0x06, 0x08, 1, 0xac, 0x06];
     assert_eq!(print("Scalars", &wire).unwrap(), r#"{"int32Field":7}"#);
 }
+
+#[test]
+fn enum_prefixes_are_stripped_and_case_does_not_matter_where_that_is_wanted() {
+    let plans = |strip_enum_prefix, any_enum_case| {
+        Plans::new(&POOL, &Extensions { strip_enum_prefix, any_enum_case, ..Extensions::default() }).unwrap()
+    };
+    let round = |plans: &Plans, value: &str| {
+        let json = format!("{{\"color\":{value}}}");
+        let wire = parse_with(plans, "ListBooksRequest", json.as_bytes(), &ParseOptions::default()).ok()?;
+        print_with(plans, "ListBooksRequest", &wire, &PrintOptions::default()).ok()
+    };
+    let (stripped, cased, both) = (plans(true, false), plans(false, true), plans(true, true));
+    for value in ["\"RED\"", "\"COLOR_RED\"", "1"] {
+        assert_eq!(round(&stripped, value).as_deref(), Some(r#"{"color":"RED"}"#), "{value}");
+    }
+    assert_eq!(round(&stripped, "\"red\""), None);
+    assert_eq!(round(&cased, "\"color_Red\"").as_deref(), Some(r#"{"color":"COLOR_RED"}"#));
+    assert_eq!(round(&cased, "\"red\""), None);
+    assert_eq!(round(&both, "\"red\"").as_deref(), Some(r#"{"color":"RED"}"#));
+}

@@ -25,6 +25,7 @@ pub(crate) fn extensions() -> Extensions {
         enum_spelling: Some("test.spelling".to_owned()),
         number: Some("test.number".to_owned()),
         decimal: Some("test.decimal".to_owned()),
+        ..Extensions::default()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::plan::{Extensions, ParseOptions, Plans, PrintOptions};
 use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
-use crate::rule::{BuildError, RoutePlan, add_service};
+use crate::rule::{BuildError, Choices, RoutePlan, add_service};
 use crate::service::Transcoder;
 
 pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
@@ -30,6 +30,16 @@ impl Default for Compression {
     fn default() -> Self {
         Self { answers_from: Some(1 << 10), messages: None }
     }
+}
+
+/// How a stream of server-sent events goes on after it broke off: events carry an id, a browser that connects again sends
+/// the last one as `Last-Event-ID`, and the service gets it in its request (<https://html.spec.whatwg.org/#server-sent-events>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The field of the response message, a string or an integer, that is the event's id; an event without it has none.
+    pub event_id: String,
+    /// The field of the request message that gets `Last-Event-ID`, as a query parameter of that name would set it.
+    pub resume_from: String,
 }
 
 /// Everything about a transcoder but the service behind it.
@@ -53,7 +63,7 @@ pub(crate) struct Engine {
 pub struct Builder {
     pool: DescriptorPool,
     services: Option<Vec<String>>,
-    unannotated: bool,
+    choices: Choices,
     extensions: Extensions,
     slash: Slash,
     parse: ParseOptions,
@@ -63,7 +73,6 @@ pub struct Builder {
     forward: HeaderPredicate,
     expose: HeaderPredicate,
     status_metadata: Option<HeaderName>,
-    success: Box<dyn Fn(&MethodDescriptor) -> StatusCode>,
     renderer: Box<dyn ErrorRenderer>,
 }
 
@@ -73,7 +82,11 @@ impl Builder {
         Self {
             pool,
             services: None,
-            unannotated: false,
+            choices: Choices {
+                unannotated: false,
+                success: Box::new(|_| StatusCode::OK),
+                resume: Box::new(|_| None),
+            },
             extensions: Extensions::default(),
             slash: Slash::default(),
             parse: ParseOptions::default(),
@@ -83,7 +96,6 @@ impl Builder {
             forward: Box::new(forwarded_by_default),
             expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
             status_metadata: None,
-            success: Box::new(|_| StatusCode::OK),
             renderer: Box::new(Aip193),
         }
     }
@@ -104,7 +116,7 @@ impl Builder {
 
     /// Serves methods without an HTTP rule at `POST /pkg.Service/Method`, body `*`. Default: no.
     pub fn unannotated(mut self, on: bool) -> Self {
-        self.unannotated = on;
+        self.choices.unannotated = on;
         self
     }
 
@@ -168,7 +180,14 @@ impl Builder {
     /// The HTTP status of a method's success, asked once a method at [`build`](Self::build). An answer with 204 has no
     /// body. Default: 200.
     pub fn success_status(mut self, status: impl Fn(&MethodDescriptor) -> StatusCode + 'static) -> Self {
-        self.success = Box::new(status);
+        self.choices.success = Box::new(status);
+        self
+    }
+
+    /// How a method's streams of server-sent events go on after they broke off, asked once a method at
+    /// [`build`](Self::build). Default: not at all.
+    pub fn resume(mut self, resume: impl Fn(&MethodDescriptor) -> Option<Resume> + 'static) -> Self {
+        self.choices.resume = Box::new(resume);
         self
     }
 
@@ -197,7 +216,7 @@ impl Builder {
         let mut router = Router::new(self.slash);
         let mut routes = Vec::new();
         for service in &services {
-            add_service(service, self.unannotated, &self.success, &plans, &mut router, &mut routes)?;
+            add_service(service, &self.choices, &plans, &mut router, &mut routes)?;
         }
         let engine = Engine {
             plans,

@@ -47,7 +47,7 @@ mod rule;
 mod service;
 pub mod template;
 
-pub use builder::{Builder, Compression};
+pub use builder::{Builder, Compression, Resume};
 pub use coding::Coding;
 pub use error::{BoxError, Error, FieldViolation, Kind, Location, Result, http_status};
 pub use escape::{Slash, query_parameters};

@@ -55,6 +55,7 @@ impl Woven {
         route: &RoutePlan,
         bindings: &[String],
         query: Option<&str>,
+        resumed: Option<&str>,
         options: &ParseOptions,
         limits: &Limits,
     ) -> Result<Self> {
@@ -72,7 +73,8 @@ impl Woven {
                 )
             })?;
         }
-        if let Some(query) = query.filter(|query| !query.is_empty()) {
+        let query = query.unwrap_or_default();
+        if !query.is_empty() || resumed.is_some() {
             let mut parameters = Parameters::of_query(plans, route, options, &mut woven.query);
             for (count, parameter) in crate::escape::query_parameters(query).enumerate() {
                 if count == limits.query_parameters {
@@ -82,6 +84,9 @@ impl Woven {
                     return Err(Error::boxed(ErrorKind::Query, "a bad escape in the query"));
                 };
                 parameters.text(&key, &value)?;
+            }
+            if let (Some(plan), Some(id)) = (&route.resume, resumed) {
+                parameters.text(&plan.resume_from, id)?;
             }
             woven.masked = parameters.masked();
         }

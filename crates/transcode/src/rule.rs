@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
 
+use crate::builder::Resume;
 use crate::plan::{Bound, Kind, Known, MessageId, Plans, Shape};
 use crate::router::{ANY_METHOD, AddError, Router};
 
@@ -76,6 +77,26 @@ pub(crate) struct RoutePlan {
     /// The update mask to infer from the body, where the query gives none.
     pub(crate) mask: Option<u32>,
     pub(crate) success: StatusCode,
+    /// How a stream of events that broke off goes on.
+    pub(crate) resume: Option<ResumePlan>,
+}
+
+/// A [`Resume`](crate::Resume), looked up.
+#[derive(Debug)]
+pub(crate) struct ResumePlan {
+    /// The number of the response's field.
+    pub(crate) event_id: u32,
+    /// The kind of the response's field: a string, or an integer.
+    pub(crate) event_kind: Kind,
+    /// The request's field.
+    pub(crate) resume_from: String,
+}
+
+/// What the builder says of methods.
+pub(crate) struct Choices {
+    pub(crate) unannotated: bool,
+    pub(crate) success: Box<dyn Fn(&MethodDescriptor) -> StatusCode>,
+    pub(crate) resume: Box<dyn Fn(&MethodDescriptor) -> Option<Resume>>,
 }
 
 /// One binding of an HTTP rule.
@@ -89,8 +110,7 @@ struct Binding {
 /// Adds the routes of a service, in the order of its methods; `routes` receives them by the router's index.
 pub(crate) fn add_service(
     service: &ServiceDescriptor,
-    unannotated: bool,
-    success: &dyn Fn(&MethodDescriptor) -> StatusCode,
+    choices: &Choices,
     plans: &Plans,
     router: &mut Router,
     routes: &mut Vec<std::sync::Arc<RoutePlan>>,
@@ -101,7 +121,7 @@ pub(crate) fn add_service(
             Some(extension) => bindings(&rpc, extension)?,
             None => Vec::new(),
         };
-        if bindings.is_empty() && unannotated {
+        if bindings.is_empty() && choices.unannotated {
             bindings.push(Binding {
                 method: "POST".to_owned(),
                 template: format!("/{}/{}", service.full_name(), rpc.name()),
@@ -111,7 +131,7 @@ pub(crate) fn add_service(
         }
         for binding in bindings {
             let index = router.add(rpc.full_name(), &binding.method, &binding.template)?;
-            let route = plan(&rpc, &binding, &router.routes()[index].template, success(&rpc), plans);
+            let route = plan(&rpc, &binding, &router.routes()[index].template, choices, plans);
             let route = route.map_err(|problem| {
                 let problem = format!("{} {}: {problem}", binding.method, binding.template);
                 BuildError::Rule { rpc: rpc.full_name().to_owned(), problem }
@@ -169,7 +189,7 @@ fn plan(
     rpc: &MethodDescriptor,
     binding: &Binding,
     template: &crate::template::Template,
-    success: StatusCode,
+    choices: &Choices,
     plans: &Plans,
 ) -> Result<RoutePlan, String> {
     let message = |name: &str| plans.message(name).ok_or_else(|| format!("no message {name}"));
@@ -231,6 +251,18 @@ fn plan(
         }
         _ => None,
     };
+    let resume = (choices.resume)(rpc).filter(|_| rpc.is_server_streaming() && response.is_none());
+    let resume = resume.map(|resume| {
+        let index = field(output, &resume.event_id)?;
+        field(input, &resume.resume_from)?;
+        let field = &plans.get(output).fields[index as usize];
+        let is_text =
+            matches!(field.kind, Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64);
+        if field.shape != Shape::Singular || !is_text {
+            return Err(format!("{} cannot be the id of an event", resume.event_id));
+        }
+        Ok(ResumePlan { event_id: field.number, event_kind: field.kind, resume_from: resume.resume_from })
+    });
     let grpc_path = format!("/{}/{}", rpc.parent_service().full_name(), rpc.name());
     Ok(RoutePlan {
         rpc: rpc.clone(),
@@ -247,7 +279,8 @@ fn plan(
         response,
         raw_response,
         mask,
-        success,
+        success: (choices.success)(rpc),
+        resume: resume.transpose()?,
     })
 }
 

@@ -6,7 +6,9 @@ use tonic::{Code, Status};
 use super::Body;
 use crate::builder::Engine;
 use crate::error::{Error, Kind, Result};
+use crate::rule::RoutePlan;
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
@@ -45,6 +47,12 @@ pub(super) fn metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
         metadata.append(name.clone(), value.clone());
     }
     metadata
+}
+
+/// The id of the event after which a stream goes on.
+pub(super) fn last_event_id<'a>(client: &'a HeaderMap, route: &RoutePlan) -> Option<&'a str> {
+    route.resume.as_ref()?;
+    client.get(LAST_EVENT_ID)?.to_str().ok().filter(|id| !id.is_empty())
 }
 
 /// The error of an answer that is none: another HTTP status, another content type, or a failure without messages.

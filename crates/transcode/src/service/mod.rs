@@ -240,7 +240,9 @@ impl Call<'_> {
         let body = Decoded::new(body, negotiate::body_coding(&self.parts.headers)?);
         let query = self.parts.uri.query();
         let bindings = &self.matched.bindings;
-        let woven = Woven::new(&engine.plans, route, bindings, query, &engine.parse, &engine.limits)?;
+        let resumed = headers::last_event_id(&self.parts.headers, route);
+        let woven =
+            Woven::new(&engine.plans, route, bindings, query, resumed, &engine.parse, &engine.limits)?;
         let (body, fault) = if !route.rpc.is_client_streaming() || route.body == BodyRule::No {
             let frame = self.frame(&woven, body).await?;
             (tonic::body::Body::new(Full::new(engine.pack(frame))), None)

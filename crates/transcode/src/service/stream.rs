@@ -18,6 +18,7 @@ use super::negotiate::Form;
 use super::upload::Fault;
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Result};
+use crate::plan::{Kind, Raw, Reader};
 use crate::render::ErrorContext;
 use crate::rule::RoutePlan;
 
@@ -84,6 +85,9 @@ impl Running {
     /// Adds a message, in the form of the answer.
     fn message(&mut self, message: &Bytes, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
+        if self.stream.form == Form::Events {
+            self.event_id(message, out);
+        }
         self.before(out);
         let Stream { engine, route, .. } = &self.stream;
         let printed = if route.raw_response {
@@ -100,6 +104,31 @@ impl Running {
         self.first = false;
         self.after(out);
         Ok(())
+    }
+
+    /// Writes the id of an event, where the message has one that fits on a line.
+    fn event_id(&self, message: &[u8], out: &mut Vec<u8>) {
+        let Some(resume) = &self.stream.route.resume else { return };
+        let (mut reader, mut id) = (Reader::new(message), None);
+        // What is no message is told when it is printed.
+        while let Ok(Some((number, raw))) = reader.field() {
+            if number == resume.event_id {
+                id = Some(raw);
+            }
+        }
+        let mut digits = itoa::Buffer::new();
+        let id = match (id, resume.event_kind) {
+            (Some(Raw::Len(text)), _) => text,
+            (Some(Raw::Varint(value)), Kind::Uint32 | Kind::Uint64) => digits.format(value).as_bytes(),
+            (Some(Raw::Varint(value)), _) => digits.format(value.cast_signed()).as_bytes(),
+            _ => return,
+        };
+        let fits = !id.is_empty() && !id.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0));
+        if fits && str::from_utf8(id).is_ok() {
+            out.extend_from_slice(b"id: ");
+            out.extend_from_slice(id);
+            out.push(b'\n');
+        }
     }
 
     fn before(&self, out: &mut Vec<u8>) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
+use riskmesh_transcode::Resume;
 use serde_json::json;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
@@ -183,4 +184,48 @@ async fn both_directions_stream_at_once() {
     let response = collect(builder().build(upstream).unwrap().oneshot(request).await.unwrap()).await;
     assert_eq!(response.body(), "{\"id\":\"1\"}\n{\"id\":\"2\"}\n");
     assert_eq!(log.lock().unwrap().pop().unwrap().messages, [json!({"id": "q"})]);
+}
+
+#[tokio::test]
+async fn a_stream_of_events_has_ids_and_goes_on_after_the_last_one() {
+    let resume = |field: &'static str| {
+        move |rpc: &prost_reflect::MethodDescriptor| {
+            let resume = Resume { event_id: field.to_owned(), resume_from: "by_title".to_owned() };
+            (rpc.name() == "WatchBooks").then_some(resume)
+        }
+    };
+    let books = || {
+        let books = [json!({"id": "a", "pages": -1}), json!({"title": "no id"}), json!({"id": "b\n"})];
+        answer(books.iter().map(|book| frame("Book", book)).collect(), Status::new(Code::Ok, ""))
+    };
+    for (field, accept, body) in [
+        (
+            "id",
+            "text/event-stream",
+            "id: a\ndata: {\"id\":\"a\",\"pages\":-1}\n\ndata: {\"title\":\"no id\"}\n\ndata: {\"id\":\"b\\n\"}\n\n",
+        ),
+        (
+            "pages",
+            "text/event-stream",
+            "id: -1\ndata: {\"id\":\"a\",\"pages\":-1}\n\ndata: {\"title\":\"no id\"}\n\ndata: {\"id\":\"b\\n\"}\n\n",
+        ),
+        (
+            "id",
+            "application/x-ndjson",
+            "{\"id\":\"a\",\"pages\":-1}\n{\"title\":\"no id\"}\n{\"id\":\"b\\n\"}\n",
+        ),
+    ] {
+        let log = Log::default();
+        let upstream = service(log.clone(), move |_| books());
+        let mut request = watch(accept);
+        request.headers_mut().insert("last-event-id", HeaderValue::from_static("x 7"));
+        let transcoder = builder().resume(resume(field)).build(upstream).unwrap();
+        let response = collect(transcoder.oneshot(request).await.unwrap()).await;
+        assert_eq!(response.body(), body);
+        let seen = log.lock().unwrap().pop().unwrap().messages;
+        assert_eq!(seen, [json!({"shelf": "s", "byTitle": "x 7"})]);
+    }
+    let upstream = service(Log::default(), move |_| books());
+    let error = builder().resume(resume("author")).build(upstream).unwrap_err();
+    assert!(error.to_string().contains("author cannot be the id of an event"), "{error}");
 }

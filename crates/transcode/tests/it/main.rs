@@ -3,6 +3,7 @@
 
 mod bodies;
 mod codings;
+mod conformance;
 mod details;
 mod differential;
 mod forms;

@@ -283,7 +283,7 @@ impl<'a> Printer<'a> {
     }
 
     fn singular(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
-        if field.implicit && !self.options.always_print_primitive_fields && is_default(raw) {
+        if field.implicit && !self.options.always_print_primitive_fields && is_default(field.kind, raw) {
             return Ok(());
         }
         self.put_key(field);

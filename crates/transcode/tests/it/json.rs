@@ -354,3 +354,24 @@ fn enum_prefixes_are_stripped_and_case_does_not_matter_where_that_is_wanted() {
     assert_eq!(round(&cased, "\"red\""), None);
     assert_eq!(round(&both, "\"red\"").as_deref(), Some(r#"{"color":"RED"}"#));
 }
+
+#[test]
+fn a_varint_counts_with_the_bits_of_its_kind_only() {
+    // 2^32, which is 0 in 32 bits but not in 64.
+    let high = [0x80, 0x80, 0x80, 0x80, 0x10];
+    for (tag, printed) in [
+        (&[0x18][..], "{}"),
+        (&[0x28], "{}"),
+        (&[0x38], "{}"),
+        (&[0x80, 0x01], "{}"),
+        (&[0x20], r#"{"int64Field":"4294967296"}"#),
+        (&[0x68], r#"{"boolField":true}"#),
+    ] {
+        assert_eq!(print("Scalars", &[tag, &high].concat()).unwrap(), printed);
+    }
+    // The keys 1 and 2^32 + 1 of an int32, and the keys 1 and 2 of a bool, are the same: the last entry counts.
+    let int32s = [0x12, 4, 0x08, 1, 0x10, 5, 0x12, 8, 0x08, 0x81, 0x80, 0x80, 0x80, 0x10, 0x10, 6];
+    assert_eq!(print("Maps", &int32s).unwrap(), r#"{"int32s":{"1":"6"}}"#);
+    let bools = [0x32, 4, 0x08, 1, 0x10, 1, 0x32, 4, 0x08, 2, 0x10, 2];
+    assert_eq!(print("Maps", &bools).unwrap(), r#"{"bools":{"true":"COLOR_BLUE"}}"#);
+}

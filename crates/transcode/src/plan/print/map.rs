@@ -1,6 +1,6 @@
 //! Maps, to JSON: objects whose keys are strings.
 
-use super::met::{Met, collect, content};
+use super::met::{Met, collect, content, narrowed};
 use super::{Field, Kind, Message, PrintError, Printer, Raw, Result};
 use crate::plan::wire::{FIXED32, FIXED64, VARINT};
 
@@ -19,7 +19,8 @@ impl Printer<'_> {
             met.retain(|(index, raw)| self.fits(&entry.fields[*index], *raw));
             let key = met.iter().rev().find(|(index, _)| *index == 0).map(|(_, raw)| *raw);
             met.retain(|(index, _)| *index == 1);
-            members.push((key.unwrap_or(absent(key_field)), bytes, met));
+            let key = key.map_or(absent(key_field), |key| narrowed(key_field.kind, key));
+            members.push((key, bytes, met));
         }
         let mut last = std::collections::HashMap::with_capacity(members.len());
         for (at, (key, ..)) in members.iter().enumerate() {

@@ -69,8 +69,19 @@ pub(super) fn wire_of(raw: Raw<'_>) -> u32 {
     }
 }
 
-pub(super) fn is_default(raw: Raw<'_>) -> bool {
-    match raw {
+/// A value with only those bits of its varint that its kind has: what two values of a kind are compared by.
+pub(super) fn narrowed(kind: Kind, raw: Raw<'_>) -> Raw<'_> {
+    match (kind, raw) {
+        (Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Enum(_), Raw::Varint(value)) => {
+            Raw::Varint(u64::from(value as u32))
+        }
+        (Kind::Bool, Raw::Varint(value)) => Raw::Varint(u64::from(value != 0)),
+        _ => raw,
+    }
+}
+
+pub(super) fn is_default(kind: Kind, raw: Raw<'_>) -> bool {
+    match narrowed(kind, raw) {
         Raw::Varint(value) | Raw::Fixed64(value) => value == 0,
         Raw::Fixed32(value) => value == 0,
         Raw::Len(bytes) => bytes.is_empty(),

@@ -1,8 +1,11 @@
 //! Development tasks, run as `cargo xtask …`. What is measured here is never a test: it says how fast, a test says whether right.
 
+mod load;
 mod process;
 mod report;
 mod spine;
+mod times;
+mod transcode;
 
 use clap::{Parser, Subcommand};
 
@@ -27,12 +30,19 @@ enum Task {
 enum Suite {
     /// One process on the embedded store: see docs/benchmarks/spine.md.
     Spine(spine::Args),
+    /// The transcoder against its peers: see docs/benchmarks/transcode.md.
+    Transcode(transcode::Args),
+    /// The upstream of that, which it starts itself.
+    #[command(hide = true)]
+    TranscodeUpstream,
 }
 
 fn main() -> anyhow::Result<()> {
     let Task::Bench { suite } = Cli::parse().task;
     match suite {
         Suite::Spine(args) => spine::run(&args),
+        Suite::Transcode(args) => transcode::run(&args),
+        Suite::TranscodeUpstream => transcode::serve_upstream(),
     }
 }
 
@@ -50,5 +60,7 @@ mod tests {
     fn cases_are_chosen_by_name() {
         assert!(Cli::try_parse_from(["xtask", "bench", "spine", "--json", "--only", "rest_get"]).is_ok());
         assert!(Cli::try_parse_from(["xtask", "bench", "spine", "--only", "restget"]).is_err());
+        let transcode = ["xtask", "bench", "transcode", "--only", "list_100", "--subject", "grpc-gateway"];
+        assert!(Cli::try_parse_from(transcode).is_ok());
     }
 }

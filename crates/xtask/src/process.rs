@@ -12,14 +12,23 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Builds what these arguments of `cargo build --release` name.
 pub(crate) fn build(args: &[&str]) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release"]).args(args).stdin(Stdio::null()).stdout(Stdio::null());
-    ensure!(
-        command.status().context("start cargo")?.success(),
-        "cargo build --release {} failed",
-        args.join(" ")
-    );
+    let cargo = std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from);
+    tool(&cargo, &[&["build", "--release"], args].concat(), Path::new("."), &[])
+}
+
+/// Runs a tool that builds or installs something: in the user's own environment, which says where it gets things from, and with
+/// these variables.
+pub(crate) fn tool<S: AsRef<OsStr>>(
+    program: &Path,
+    args: &[S],
+    dir: &Path,
+    variables: &[(&str, &OsStr)],
+) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let status = command.status().with_context(|| format!("start {}", program.display()))?;
+    ensure!(status.success(), "{command:?} failed with {status}");
     Ok(())
 }
 

@@ -3,19 +3,24 @@
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 
-/// A measurement with the goal that it is held against.
+/// A measurement, and the goal that it is held against if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measurement {
     case: &'static str,
-    goal: String,
-    met: bool,
+    /// What is wanted, and whether it is so.
+    goal: Option<(String, bool)>,
     numbers: Vec<(&'static str, Value)>,
 }
 
 impl Measurement {
-    /// A measurement of a case.
+    /// A measurement of a case with a goal.
     pub(crate) fn new(case: &'static str, goal: impl Into<String>, met: bool) -> Self {
-        Self { case, goal: goal.into(), met, numbers: Vec::new() }
+        Self { case, goal: Some((goal.into(), met)), numbers: Vec::new() }
+    }
+
+    /// A measurement that nothing is asked of: one to compare others with.
+    pub(crate) fn without_goal(case: &'static str) -> Self {
+        Self { case, goal: None, numbers: Vec::new() }
     }
 
     /// Adds a number, or a word that says which of several measurements this is.
@@ -34,14 +39,18 @@ impl Measurement {
         object.insert("bench".into(), bench.into());
         object.insert("case".into(), self.case.into());
         object.extend(self.numbers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        object.insert("goal".into(), json!(self.goal));
-        object.insert("met".into(), self.met.into());
+        if let Some((goal, met)) = &self.goal {
+            object.insert("goal".into(), json!(goal));
+            object.insert("met".into(), json!(met));
+        }
         Value::Object(object)
     }
 
     fn table(&self) -> String {
-        let verdict = if self.met { "met" } else { "MISSED" };
-        let mut lines = vec![format!("{:<16}{verdict:<8}{}", self.case, self.goal)];
+        let mut lines = vec![match &self.goal {
+            Some((goal, met)) => format!("{:<16}{:<8}{goal}", self.case, if *met { "met" } else { "MISSED" }),
+            None => self.case.to_owned(),
+        }];
         for (name, value) in &self.numbers {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             lines.push(format!("    {name:<32}{value:>20}"));

@@ -4,11 +4,9 @@
 mod cold_start;
 mod cores;
 mod import;
-mod load;
 mod rest_get;
 mod server;
 mod storage;
-mod times;
 
 use crate::process;
 use crate::report::{self, Measurement};

@@ -3,8 +3,8 @@
 
 use super::Bench;
 use super::cores::{self, Cores};
-use super::load::{self, Connection, Target};
 use super::server::{Server, token};
+use crate::load::{self, Ask, Connection, Target};
 use crate::report::Measurement;
 use anyhow::Context as _;
 use serde_json::Value;
@@ -25,7 +25,8 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
     let cores = Cores::split()?;
     cores::pin(server.process.id(), &cores.server)?;
     cores::pin(std::process::id(), &cores.load)?;
-    let target = Target { address: server.address, token: token(&riskmesh, dir.path())?, paths: Vec::new() };
+    let target =
+        Target { address: server.address, token: Some(token(&riskmesh, dir.path())?), asks: Vec::new() };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start a runtime")?;
     let measurement = runtime.block_on(requests(target, bench.args.time()))?;
@@ -37,17 +38,18 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
 }
 
 async fn requests(mut target: Target, time: Duration) -> anyhow::Result<Measurement> {
-    target.paths = paths(&target).await?;
-    let clients = target.paths.len();
+    target.asks = asks(&target).await?;
+    let clients = target.asks.len();
     let target = Arc::new(target);
+    let connect = || Connection::open_all(&target, CONNECTIONS);
     let round = time / ROUNDS;
-    load::closed(&target, CONNECTIONS, round).await.context("warm up")?;
+    load::closed(connect().await?, round).await.context("warm up")?;
     let mut peak: f64 = 0.0;
     for _ in 0..ROUNDS {
-        peak = peak.max(load::closed(&target, CONNECTIONS, round).await.context("find the peak")?);
+        let found = load::closed(connect().await?, round).await.context("find the peak")?;
+        peak = peak.max(found.per_s);
     }
-    let open =
-        load::open(&target, CONNECTIONS, peak / 2.0, time).await.context("measure at half of the peak")?;
+    let open = load::open(connect().await?, peak / 2.0, time).await.context("measure at half of the peak")?;
     let ms = |quantile| open.times.micros(quantile) / 1e3;
     let p99 = ms(0.99);
     Ok(Measurement::new("rest_get", format!("p99_ms < {P99_MS}"), p99 < P99_MS)
@@ -63,15 +65,16 @@ async fn requests(mut target: Target, time: Duration) -> anyhow::Result<Measurem
         .with_decimals("max_ms", open.times.micros(1.0) / 1e3))
 }
 
-/// A path for each client that has a score.
-async fn paths(target: &Target) -> anyhow::Result<Vec<String>> {
-    let target = Target { address: target.address, token: target.token.clone(), paths: Vec::new() };
-    let page = Connection::open(Arc::new(target)).await?.get("/v2/analytics?limit=1000").await?;
+/// A request for each client that has a score.
+async fn asks(target: &Target) -> anyhow::Result<Vec<Ask>> {
+    let target = Target { address: target.address, token: target.token.clone(), asks: Vec::new() };
+    let page = Ask::get("/v2/analytics?limit=1000");
+    let page = Connection::open(Arc::new(target)).await?.answer(&page).await?;
     let page: Value = serde_json::from_slice(&page).context("read the list of scores")?;
     let listed = page["analytics"].as_array().context("the list of scores has no analytics")?;
     let ids = listed.iter().map(|entry| entry["clientId"].as_str().context("a score without a client"));
-    let paths: Vec<String> =
-        ids.map(|id| Ok(format!("/v1/analytics/{}", id?))).collect::<anyhow::Result<_>>()?;
-    anyhow::ensure!(!paths.is_empty(), "the sandbox has no scores");
-    Ok(paths)
+    let asks: Vec<Ask> =
+        ids.map(|id| Ok(Ask::get(format!("/v1/analytics/{}", id?)))).collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!asks.is_empty(), "the sandbox has no scores");
+    Ok(asks)
 }

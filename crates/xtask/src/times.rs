@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 /// Measured times.
-pub(super) struct Times(Vec<Duration>);
+pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    pub(super) fn new(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The smallest time that this share of all does not exceed; 1 is the longest, and of no times it is zero.
-    pub(super) fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let rank = (self.0.len() as f64 * share).ceil() as usize;
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    pub(super) fn micros(&self, share: f64) -> f64 {
+    pub(crate) fn micros(&self, share: f64) -> f64 {
         self.quantile(share).as_secs_f64() * 1e6
     }
 }

@@ -1,17 +1,19 @@
-//! A small load generator for `GET` over HTTP/1.1: closed loop to find how much there is to get, open loop to measure how long it
-//! takes.
+//! A small load generator: closed loop to find how much there is to get, open loop to measure how long it takes; over HTTP/1.1, or
+//! whatever a [`Client`] speaks.
 //!
 //! In the open loop each request has an instant at which it is due, whatever became of those before it, and its time counts from
 //! there: a server that stalls makes all the requests late that came due meanwhile, as it would for its users (G. Tene, "How NOT to
 //! measure latency": coordinated omission).
 
-use super::times::Times;
+use crate::times::Times;
 use anyhow::{Context as _, bail, ensure};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,22 +27,47 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How much longer than planned an open loop may take before it is given up: the rate is too high then.
 const OVERTIME: Duration = Duration::from_secs(30);
 
-/// Where requests go.
-pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) token: String,
-    /// What is asked for, in turn.
-    pub(super) paths: Vec<String>,
+/// Whoever asks one thing after the other.
+pub(crate) trait Client: Send + 'static {
+    /// Asks what is asked with this number; an answer that is not a success is an error.
+    fn ask(&mut self, number: u64) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// One connection, kept alive.
-pub(super) struct Connection {
-    send: SendRequest<Empty<Bytes>>,
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    /// JSON, if there is any.
+    body: Bytes,
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), body: Bytes::new() }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, path: path.into(), body: body.into() }
+    }
+}
+
+/// Where requests go.
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: Option<String>,
+    /// What is asked, in turn.
+    pub(crate) asks: Vec<Ask>,
+}
+
+/// One connection of HTTP/1.1, kept alive.
+pub(crate) struct Connection {
+    send: SendRequest<Full<Bytes>>,
     target: Arc<Target>,
 }
 
 impl Connection {
-    pub(super) async fn open(target: Arc<Target>) -> anyhow::Result<Self> {
+    pub(crate) async fn open(target: Arc<Target>) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(target.address).await.context("connect")?;
         stream.set_nodelay(true)?;
         let (send, connection) = handshake(TokioIo::new(stream)).await?;
@@ -48,12 +75,32 @@ impl Connection {
         Ok(Self { send, target })
     }
 
+    /// As many connections.
+    pub(crate) async fn open_all(target: &Arc<Target>, count: usize) -> anyhow::Result<Vec<Self>> {
+        let mut all = Vec::with_capacity(count);
+        for _ in 0..count {
+            all.push(Self::open(target.clone()).await?);
+        }
+        Ok(all)
+    }
+
+    /// Asks, and waits for the first bytes of an answer that goes on as long as what is given here is kept.
+    pub(crate) async fn start(mut self, ask: &Ask) -> anyhow::Result<impl Sized + use<>> {
+        let request = self.request(ask)?;
+        let answer = async {
+            let mut response = self.send.send_request(request).await?;
+            let first = response.frame().await.transpose()?;
+            Ok::<_, hyper::Error>((response, first.is_some()))
+        };
+        let (response, begun) =
+            tokio::time::timeout(ANSWER_LIMIT, answer).await.context("no answer in time")??;
+        ensure!(begun && response.status().as_u16() == 200, "{}: status {}", ask.path, response.status());
+        Ok((self, response))
+    }
+
     /// Asks, and gives the body of an answer with status 200.
-    pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
-        let request = Request::get(path)
-            .header("host", self.target.address.to_string())
-            .header("authorization", format!("Bearer {}", self.target.token))
-            .body(Empty::new())?;
+    pub(crate) async fn answer(&mut self, ask: &Ask) -> anyhow::Result<Bytes> {
+        let request = self.request(ask)?;
         let answer = async {
             self.send.ready().await?;
             let (parts, body) = self.send.send_request(request).await?.into_parts();
@@ -61,36 +108,53 @@ impl Connection {
         };
         let (status, body) =
             tokio::time::timeout(ANSWER_LIMIT, answer).await.context("no answer in time")??;
-        ensure!(status.as_u16() == 200, "{path}: status {status}");
+        ensure!(status.as_u16() == 200, "{}: status {status}: {}", ask.path, String::from_utf8_lossy(&body));
         Ok(body)
     }
 
-    async fn get_in_turn(&mut self, number: u64) -> anyhow::Result<()> {
+    fn request(&self, ask: &Ask) -> anyhow::Result<Request<Full<Bytes>>> {
+        let mut request = Request::new(Full::new(ask.body.clone()));
+        *request.method_mut() = ask.method.clone();
+        *request.uri_mut() = ask.path.parse()?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.target.address.to_string().try_into()?);
+        if let Some(token) = &self.target.token {
+            headers.insert(AUTHORIZATION, format!("Bearer {token}").try_into()?);
+        }
+        if !ask.body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(request)
+    }
+}
+
+impl Client for Connection {
+    async fn ask(&mut self, number: u64) -> anyhow::Result<()> {
         let target = self.target.clone();
-        let path = &target.paths[(number % target.paths.len() as u64) as usize];
-        self.get(path).await.map(drop)
+        let ask = &target.asks[(number % target.asks.len() as u64) as usize];
+        self.answer(ask).await.map(drop)
     }
 }
 
-async fn connect(target: &Arc<Target>, connections: usize) -> anyhow::Result<Vec<Connection>> {
-    let mut all = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        all.push(Connection::open(target.clone()).await?);
-    }
-    Ok(all)
+/// What a closed loop found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    /// Requests that were answered.
+    pub(crate) count: u64,
+    /// And that a second.
+    pub(crate) per_s: f64,
 }
 
-/// Requests a second that this many connections get answered, each asking again as soon as it has its answer.
-pub(super) async fn closed(target: &Arc<Target>, connections: usize, time: Duration) -> anyhow::Result<f64> {
+/// How many requests these clients get answered, each asking again as soon as it has its answer.
+pub(crate) async fn closed<C: Client>(clients: Vec<C>, time: Duration) -> anyhow::Result<Closed> {
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
-    let connections = connect(target, connections).await?;
     let start = Instant::now();
-    for mut connection in connections {
+    for mut client in clients {
         let next = next.clone();
         tasks.spawn(async move {
             while start.elapsed() < time {
-                connection.get_in_turn(next.fetch_add(1, Ordering::Relaxed)).await?;
+                client.ask(next.fetch_add(1, Ordering::Relaxed)).await?;
             }
             anyhow::Ok(())
         });
@@ -98,26 +162,22 @@ pub(super) async fn closed(target: &Arc<Target>, connections: usize, time: Durat
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    Ok(next.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
+    let count = next.load(Ordering::Relaxed);
+    Ok(Closed { count, per_s: count as f64 / start.elapsed().as_secs_f64() })
 }
 
 /// What an open loop found.
-pub(super) struct Open {
+pub(crate) struct Open {
     /// From when a request was due to the end of its answer.
-    pub(super) times: Times,
+    pub(crate) times: Times,
     /// Requests a second that were answered.
-    pub(super) per_s: f64,
+    pub(crate) per_s: f64,
 }
 
-/// Sends `rate` requests a second for some time, evenly, over whichever of the connections is free.
-pub(super) async fn open(
-    target: &Arc<Target>,
-    connections: usize,
-    rate: f64,
-    time: Duration,
-) -> anyhow::Result<Open> {
+/// Sends `rate` requests a second for some time, evenly, over whichever of the clients is free.
+pub(crate) async fn open<C: Client>(clients: Vec<C>, rate: f64, time: Duration) -> anyhow::Result<Open> {
     ensure!(rate.is_finite() && rate > 0.0, "a rate of {rate} requests a second");
-    let all = connect(target, connections).await?;
+    let count = clients.len();
     let schedule = Arc::new(Schedule {
         start: Instant::now(),
         interval: 1.0 / rate,
@@ -125,7 +185,7 @@ pub(super) async fn open(
     });
     let (due, next) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU64::new(0)));
     let mut tasks = JoinSet::new();
-    for mut connection in all {
+    for mut client in clients {
         let (due, next, schedule) = (due.clone(), next.clone(), schedule.clone());
         tasks.spawn(async move {
             let mut times = Vec::new();
@@ -135,7 +195,7 @@ pub(super) async fn open(
                 if number >= schedule.count {
                     return anyhow::Ok(times);
                 }
-                connection.get_in_turn(number).await?;
+                client.ask(number).await?;
                 times.push(schedule.at(number).elapsed());
             }
         });
@@ -143,7 +203,7 @@ pub(super) async fn open(
     let pacer = {
         let (due, schedule) = (due.clone(), schedule.clone());
         // A thread of its own: the runtime's timer counts in milliseconds.
-        std::thread::spawn(move || pace(&due, &schedule, connections))
+        std::thread::spawn(move || pace(&due, &schedule, count))
     };
     let gather = async {
         let mut times = Vec::new();
@@ -183,8 +243,8 @@ impl Schedule {
     }
 }
 
-/// Lets requests go as they come due; in the end tells each connection that there are no more. Ends early if nobody sends any more.
-fn pace(due: &Semaphore, schedule: &Schedule, connections: usize) {
+/// Lets requests go as they come due; in the end tells each client that there are no more. Ends early if nobody sends any more.
+fn pace(due: &Semaphore, schedule: &Schedule, clients: usize) {
     let mut released = 0;
     while released < schedule.count && !due.is_closed() {
         let now = Instant::now();
@@ -193,7 +253,7 @@ fn pace(due: &Semaphore, schedule: &Schedule, connections: usize) {
         released = by_now;
         std::thread::sleep(schedule.at(released).saturating_duration_since(now).min(ANSWER_LIMIT));
     }
-    due.add_permits(connections);
+    due.add_permits(clients);
 }
 
 #[cfg(test)]
@@ -232,8 +292,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_stall_counts_for_every_request_that_came_due_meanwhile() {
-        let target = Target { address: stalling(), token: String::new(), paths: vec!["/".into()] };
-        let open = open(&Arc::new(target), 1, 100.0, Duration::from_millis(400)).await.unwrap();
+        let target = Target { address: stalling(), token: None, asks: vec![Ask::get("/")] };
+        let clients = Connection::open_all(&Arc::new(target), 1).await.unwrap();
+        let open = open(clients, 100.0, Duration::from_millis(400)).await.unwrap();
         assert_eq!(open.times.len(), 40);
         // Twenty requests came due in the stall, ten of them with 100 ms of it or more to go.
         assert!(open.times.quantile(0.75) >= Duration::from_millis(90), "{:?}", open.times.quantile(0.75));

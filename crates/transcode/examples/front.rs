@@ -2,27 +2,46 @@
 //!
 //! `cargo run --release -p riskmesh-transcode --example front -- --descriptors FILE --upstream http://HOST:PORT --listen HOST:PORT`
 //!
-//! It is also what `cargo xtask bench transcode` measures.
+//! It is also what `cargo xtask bench transcode` measures. Each thread has a socket and a connection to the upstream of its own, as
+//! in Envoy, so that a call never wakes another thread; one runtime for all of them works as well, and costs some more.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use riskmesh_transcode::Builder;
+use riskmesh_transcode::{Builder, Transcoder};
+use std::net::SocketAddr;
+use tokio::net::TcpSocket;
 use tonic::transport::Endpoint;
 
 /// The product's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<()> {
+const THREADS: usize = 2;
+
+fn main() -> Result<()> {
     let descriptors = std::fs::read(argument("--descriptors")?)?;
-    let upstream = Endpoint::try_from(argument("--upstream")?)?.tcp_nodelay(true).connect_lazy();
-    let transcoder = Builder::from_descriptor_set(&descriptors)?.build(upstream)?;
-    let listener = tokio::net::TcpListener::bind(argument("--listen")?).await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let transcoder = Builder::from_descriptor_set(&descriptors)?.build(())?;
+    let upstream = Endpoint::try_from(argument("--upstream")?)?.tcp_nodelay(true);
+    let listen: SocketAddr = argument("--listen")?.parse()?;
+    let serve = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(serve(&transcoder, &upstream, listen))
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(serve)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+    })
+}
+
+async fn serve(transcoder: &Transcoder<()>, upstream: &Endpoint, listen: SocketAddr) -> Result<()> {
+    let transcoder = transcoder.with_upstream(upstream.connect_lazy());
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(listen)?;
+    let listener = socket.listen(1024)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

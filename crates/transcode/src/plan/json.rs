@@ -276,25 +276,57 @@ impl<'a> Json<'a> {
     }
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bits of bytes that are a quote, a backslash or a control character. Borrows run upwards only, so that the lowest
+/// bit set is always right.
+#[inline]
+fn special(word: u64) -> u64 {
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zero(word ^ (ONES * 0x22));
+    let backslash = zero(word ^ (ONES * 0x5c));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGH
+}
+
 /// How many bytes come before the first quote, backslash or control character: eight at a time.
 #[inline]
 pub(crate) fn plain_len(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let (words, _) = text.as_chunks::<8>();
-    let mut at = 0;
+    scan(text).0
+}
+
+/// The same, and whether all bytes looked at on the way are ASCII.
+#[inline]
+pub(crate) fn scan(text: &[u8]) -> (usize, bool) {
+    let (words, tail) = text.as_chunks::<8>();
+    let (mut at, mut seen) = (0, 0);
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        seen |= word;
+        let found = special(word);
         if found != 0 {
-            break;
+            return (at + found.trailing_zeros() as usize / 8, seen & HIGH == 0);
         }
         at += 8;
     }
-    let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20);
-    at + text[at..].iter().position(special).unwrap_or(text.len() - at)
+    if tail.is_empty() {
+        return (at, seen & HIGH == 0);
+    }
+    // The zeros above the tail are control characters, so that something is always found.
+    let word = partial(tail);
+    (at + special(word).trailing_zeros() as usize / 8, (seen | word) & HIGH == 0)
+}
+
+/// One to seven bytes as the low ones of a word: two reads that overlap, not a loop.
+#[inline]
+fn partial(tail: &[u8]) -> u64 {
+    let length = tail.len();
+    if let (Some(first), Some(last)) = (tail.first_chunk::<4>(), tail.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
+    }
+    let byte = |at: usize| u64::from(tail[at]) << (8 * at);
+    byte(0) | byte(length / 2) | byte(length - 1)
 }
 
 /// The length of the JSON number that the text starts with; 0 if it starts with none.

@@ -1,7 +1,5 @@
 //! The well-known types that have a JSON form of their own, and the texts of those that are strings.
 
-use std::fmt::Write as _;
-
 use super::scalar::TextError;
 use super::wire::{VARINT, put_len, put_tag, put_varint};
 
@@ -120,45 +118,54 @@ pub(crate) fn camel_case(path: &str) -> Option<String> {
 }
 
 /// Appends a Timestamp in RFC 3339; false if it is out of range.
-pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut String) -> bool {
+pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bool {
     if !TIMESTAMPS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
         return false;
     }
     let (year, month, day) = civil(seconds.div_euclid(86_400));
-    let time = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    let time = seconds.rem_euclid(86_400) as u32;
+    let mut text = *b"0000-00-00T00:00:00";
+    let parts = [year as u32 / 100, year as u32 % 100, month as u32, day as u32, time / 3600, time / 60 % 60, time % 60];
+    for (at, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
+        text[at] += (part / 10) as u8;
+        text[at + 1] += (part % 10) as u8;
+    }
+    out.extend_from_slice(&text);
     write_fraction(nanos, out);
-    out.push('Z');
+    out.push(b'Z');
     true
 }
 
 /// Appends a Duration; false if it is out of range or its parts differ in sign.
-pub(crate) fn write_duration(seconds: i64, nanos: i32, out: &mut String) -> bool {
+pub(crate) fn write_duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bool {
     let signs_differ = seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0;
     if !(-LONGEST..=LONGEST).contains(&seconds) || nanos.unsigned_abs() >= 1_000_000_000 || signs_differ {
         return false;
     }
     if seconds < 0 || nanos < 0 {
-        out.push('-');
+        out.push(b'-');
     }
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{}", seconds.unsigned_abs());
+    out.extend_from_slice(itoa::Buffer::new().format(seconds.unsigned_abs()).as_bytes());
     write_fraction(nanos.abs(), out);
-    out.push('s');
+    out.push(b's');
     true
 }
 
 /// 0, 3, 6 or 9 digits, as few as are exact.
-fn write_fraction(nanos: i32, out: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = match nanos {
-        0 => Ok(()),
-        _ if nanos % 1_000_000 == 0 => write!(out, ".{:03}", nanos / 1_000_000),
-        _ if nanos % 1000 == 0 => write!(out, ".{:06}", nanos / 1000),
-        _ => write!(out, ".{nanos:09}"),
+fn write_fraction(nanos: i32, out: &mut Vec<u8>) {
+    let length = match nanos {
+        0 => return,
+        _ if nanos % 1_000_000 == 0 => 3,
+        _ if nanos % 1000 == 0 => 6,
+        _ => 9,
     };
+    let mut text = *b".000000000";
+    let mut rest = nanos.unsigned_abs();
+    for digit in text[1..].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&text[..=length]);
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
@@ -312,13 +319,13 @@ mod tests {
     proptest! {
         #[test]
         fn timestamps_and_durations_come_back(seconds in TIMESTAMPS, nanos in 0..1_000_000_000) {
-            let mut text = String::new();
+            let mut text = Vec::new();
             prop_assert!(write_timestamp(seconds, nanos, &mut text));
-            prop_assert_eq!(timestamp(text.as_bytes()), Some((seconds, nanos)));
+            prop_assert_eq!(timestamp(&text), Some((seconds, nanos)));
             let nanos = if seconds < 0 { -nanos } else { nanos };
             text.clear();
             prop_assert!(write_duration(seconds, nanos, &mut text));
-            prop_assert_eq!(duration(text.as_bytes()), Some((seconds, nanos)));
+            prop_assert_eq!(duration(&text), Some((seconds, nanos)));
         }
     }
 }

@@ -11,9 +11,9 @@ mod met;
 
 use base64::Engine as _;
 
-use super::json::plain_len;
+use super::json::{plain_len, scan};
 use super::known::Known;
-use super::wire::{FIXED32, FIXED64, Malformed, Raw, Reader, unzigzag};
+use super::wire::{FIXED32, FIXED64, LEN, Malformed, Raw, Reader, VARINT, unzigzag};
 use super::{Field, Kind, Message, MessageId, Plans, PrintOptions, Shape};
 use met::{Met, collect, content, following, is_64_bit, is_default, is_packable, wire_of};
 
@@ -156,16 +156,24 @@ impl<'a> Printer<'a> {
         if plan.oneofs > u64::BITS {
             return Ok(false);
         }
-        while let Some((number, raw)) = reader.field()? {
+        while !reader.rest.is_empty() {
+            let (number, wire) = reader.tag()?;
             let index = match plan.fields.get(next) {
-                Some(field) if field.number == number => next,
-                _ => match plan.by_number(number) {
-                    Some(index) => index,
-                    None => continue,
-                },
+                Some(field) if field.number == number => Some(next),
+                _ => plan.by_number(number),
+            };
+            let Some(index) = index else {
+                reader.value(number, wire)?;
+                continue;
             };
             let field = &plan.fields[index];
-            if !self.fits(field, raw) {
+            // What fits by its wire type alone is read where it is printed: a `Raw` in between would cost as much as the rest.
+            let raw = if wire == field.wire && !self.is_closed(field.kind) {
+                None
+            } else {
+                Some(reader.value(number, wire)?)
+            };
+            if raw.is_some_and(|raw| !self.fits(field, raw)) {
                 continue;
             }
             if index < next {
@@ -179,22 +187,88 @@ impl<'a> Printer<'a> {
             }
             self.defaults(plan, next, index);
             next = index + 1;
-            match field.shape {
-                Shape::Singular => self.singular(field, raw)?,
-                Shape::Repeated => self.list(field, raw, || following(&mut reader, field))?,
-                Shape::Map(entry) => {
-                    let mut entries = Vec::new();
-                    let mut raw = Some(raw);
-                    while let Some(Raw::Len(bytes)) = raw {
-                        entries.push(bytes);
-                        raw = following(&mut reader, field)?;
-                    }
-                    self.map(field, self.plans.get(entry), &entries)?;
+            match (field.shape, raw) {
+                (Shape::Singular, None) => self.next_singular(field, &mut reader)?,
+                (Shape::Singular, Some(raw)) => self.singular(field, raw)?,
+                (Shape::Repeated, None) if wire == LEN => self.next_list(field, &mut reader)?,
+                (shape, raw) => {
+                    let raw = match raw {
+                        Some(raw) => raw,
+                        None => reader.value(number, wire)?,
+                    };
+                    self.several(field, shape, raw, &mut reader)?;
                 }
             }
         }
         self.defaults(plan, next, plan.fields.len());
         Ok(true)
+    }
+
+    fn is_closed(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Enum(id) if self.plans.get_enum(id).closed)
+    }
+
+    /// Prints the field whose value of its own wire type comes next.
+    fn next_singular(&mut self, field: &Field, reader: &mut Reader<'_>) -> Result<()> {
+        let left_out = field.implicit && !self.options.always_print_primitive_fields;
+        match field.wire {
+            LEN => {
+                let bytes = reader.bytes()?;
+                if left_out && bytes.is_empty() {
+                    return Ok(());
+                }
+                self.put_key(field);
+                self.delimited(field, bytes)
+            }
+            VARINT => {
+                let value = reader.varint()?;
+                if left_out && value == 0 {
+                    return Ok(());
+                }
+                self.put_key(field);
+                self.varint(field, value);
+                Ok(())
+            }
+            wire => {
+                let raw = reader.value(field.number, wire)?;
+                self.singular(field, raw)
+            }
+        }
+    }
+
+    /// Prints a list of length-delimited values, the first of which comes next.
+    fn next_list(&mut self, field: &Field, reader: &mut Reader<'_>) -> Result<()> {
+        self.put_key(field);
+        let mut before = b'[';
+        loop {
+            self.out.push(before);
+            let bytes = reader.bytes()?;
+            self.delimited(field, bytes)?;
+            before = b',';
+            if !reader.eat_tag(field.number, LEN) {
+                break;
+            }
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    /// Prints a list or a map, the first of whose values was read.
+    fn several<'w>(
+        &mut self,
+        field: &Field,
+        shape: Shape,
+        first: Raw<'w>,
+        reader: &mut Reader<'w>,
+    ) -> Result<()> {
+        let Shape::Map(entry) = shape else { return self.list(field, first, || following(reader, field)) };
+        let mut entries = Vec::new();
+        let mut raw = Some(first);
+        while let Some(Raw::Len(bytes)) = raw {
+            entries.push(bytes);
+            raw = following(reader, field)?;
+        }
+        self.map(field, self.plans.get(entry), &entries)
     }
 
     /// Prints a field from all its values. `always`: also a default that is otherwise left out.
@@ -229,6 +303,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Whether a value is one of the field: of a wire type that its kind has, and known to its enum if that is closed.
+    #[inline]
     fn fits(&self, field: &Field, raw: Raw<'_>) -> bool {
         let own = wire_of(raw) == field.wire;
         match (field.kind, raw) {
@@ -244,9 +319,12 @@ impl<'a> Printer<'a> {
     /// Prints the fields from `next` up to `end`, which are not on the wire, where the options want them.
     #[inline]
     fn defaults(&mut self, plan: &Message, next: usize, end: usize) {
-        if !self.options.always_print_primitive_fields && !self.options.always_print_empty_lists {
-            return;
+        if self.options.always_print_primitive_fields || self.options.always_print_empty_lists {
+            self.wanted_defaults(plan, next, end);
         }
+    }
+
+    fn wanted_defaults(&mut self, plan: &Message, next: usize, end: usize) {
         for field in &plan.fields[next..end] {
             let wanted = match field.shape {
                 Shape::Singular => field.implicit && self.options.always_print_primitive_fields,
@@ -282,6 +360,7 @@ impl<'a> Printer<'a> {
         self.out.extend_from_slice(self.key_of(field));
     }
 
+    #[inline]
     fn singular(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
         if field.implicit && !self.options.always_print_primitive_fields && is_default(field.kind, raw) {
             return Ok(());
@@ -341,52 +420,75 @@ impl<'a> Printer<'a> {
     /// Prints a value, whose wire type fits.
     fn value(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
         match (field.kind, raw) {
-            (Kind::Message(id) | Kind::Group(id), _) => return self.message(id, content(raw)),
-            (Kind::String, Raw::Len(text)) => {
-                if str::from_utf8(text).is_err() {
-                    return Err(PrintError::Utf8 { field: field.name.to_string() });
-                }
-                quote(text, self.out);
-            }
-            (Kind::Bytes, Raw::Len(bytes)) => self.base64(bytes),
-            (Kind::Enum(id), Raw::Varint(number)) => self.enumeration(id, number as i32),
-            (Kind::Bool, Raw::Varint(value)) => {
-                self.out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
-            }
-            (Kind::Double, Raw::Fixed64(bits)) => {
-                self.float(f64::from_bits(bits));
-            }
+            (Kind::Group(id), _) => return self.message(id, content(raw)),
+            (_, Raw::Len(bytes)) => return self.delimited(field, bytes),
+            (_, Raw::Varint(value)) => self.varint(field, value),
+            (Kind::Double, Raw::Fixed64(bits)) => self.float(f64::from_bits(bits)),
             (Kind::Float, Raw::Fixed32(bits)) => self.float(f32::from_bits(bits)),
-            (kind, _) => {
-                let quoted = is_64_bit(kind) && !field.number_in_json && !self.options.int64_as_numbers;
-                if quoted {
-                    self.out.push(b'"');
-                }
-                self.integer(kind, raw);
-                if quoted {
-                    self.out.push(b'"');
-                }
-            }
+            (Kind::Sfixed32, Raw::Fixed32(value)) => self.integer(field, value.cast_signed()),
+            (_, Raw::Fixed32(value)) => self.integer(field, value),
+            (Kind::Sfixed64, Raw::Fixed64(value)) => self.integer(field, value.cast_signed()),
+            (_, Raw::Fixed64(value)) => self.integer(field, value),
+            // A group stands in fields of groups only.
+            (_, Raw::Group(_)) => return Err(PrintError::Malformed),
         }
         Ok(())
     }
 
-    fn integer(&mut self, kind: Kind, raw: Raw<'_>) {
-        let mut buffer = itoa::Buffer::new();
-        let text = match (kind, raw) {
-            (Kind::Int32, Raw::Varint(value)) => buffer.format(value as i32),
-            (Kind::Int64, Raw::Varint(value)) | (Kind::Sfixed64, Raw::Fixed64(value)) => {
-                buffer.format(value.cast_signed())
+    #[inline]
+    fn delimited(&mut self, field: &Field, bytes: &[u8]) -> Result<()> {
+        match field.kind {
+            Kind::Message(id) | Kind::Group(id) => self.message(id, bytes),
+            Kind::String => self.text(field, bytes),
+            _ => {
+                self.base64(bytes);
+                Ok(())
             }
-            (Kind::Uint32, Raw::Varint(value)) => buffer.format(value as u32),
-            (Kind::Sint32, Raw::Varint(value)) => buffer.format(unzigzag(u64::from(value as u32)) as i32),
-            (Kind::Sint64, Raw::Varint(value)) => buffer.format(unzigzag(value)),
-            (Kind::Sfixed32, Raw::Fixed32(value)) => buffer.format(value.cast_signed()),
-            (_, Raw::Varint(value) | Raw::Fixed64(value)) => buffer.format(value),
-            (_, Raw::Fixed32(value)) => buffer.format(value),
-            (_, Raw::Len(_) | Raw::Group(_)) => "0",
-        };
-        self.out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, field: &Field, text: &[u8]) -> Result<()> {
+        // Most texts are ASCII without anything to escape: one look tells both.
+        let (plain, ascii) = scan(text);
+        if plain == text.len() && ascii {
+            self.out.reserve(text.len() + 2);
+            self.out.push(b'"');
+            self.out.extend_from_slice(text);
+            self.out.push(b'"');
+            return Ok(());
+        }
+        if str::from_utf8(text).is_err() {
+            return Err(PrintError::Utf8 { field: field.name.to_string() });
+        }
+        quote(text, self.out);
+        Ok(())
+    }
+
+    #[inline]
+    fn varint(&mut self, field: &Field, value: u64) {
+        match field.kind {
+            Kind::Enum(id) => self.enumeration(id, value as i32),
+            Kind::Bool => self.out.extend_from_slice(if value == 0 { b"false" } else { b"true" }),
+            Kind::Int32 => self.integer(field, value as i32),
+            Kind::Int64 => self.integer(field, value.cast_signed()),
+            Kind::Uint32 => self.integer(field, value as u32),
+            Kind::Sint32 => self.integer(field, unzigzag(u64::from(value as u32)) as i32),
+            Kind::Sint64 => self.integer(field, unzigzag(value)),
+            _ => self.integer(field, value),
+        }
+    }
+
+    #[inline]
+    fn integer(&mut self, field: &Field, value: impl itoa::Integer) {
+        let quoted = is_64_bit(field.kind) && !field.number_in_json && !self.options.int64_as_numbers;
+        if quoted {
+            self.out.push(b'"');
+        }
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        if quoted {
+            self.out.push(b'"');
+        }
     }
 
     fn float(&mut self, value: impl zmij::Float) {

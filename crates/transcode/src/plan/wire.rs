@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field, or `None` at the end.
+    #[inline]
     pub(crate) fn field(&mut self) -> Result<Option<(u32, Raw<'a>)>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -46,13 +47,8 @@ impl<'a> Reader<'a> {
         self.value(number, wire).map(|raw| Some((number, raw)))
     }
 
-    /// The tag that comes next, left in place.
-    pub(crate) fn peek_tag(&self) -> Option<u32> {
-        let mut ahead = self.clone();
-        ahead.tag().ok().map(|(number, wire)| number << 3 | wire)
-    }
-
-    fn tag(&mut self) -> Result<(u32, u32), Malformed> {
+    #[inline]
+    pub(crate) fn tag(&mut self) -> Result<(u32, u32), Malformed> {
         let key = self.varint()?;
         let number = key >> 3;
         if number == 0 || number > MAX_NUMBER {
@@ -61,14 +57,12 @@ impl<'a> Reader<'a> {
         Ok((number as u32, key as u32 & 7))
     }
 
-    fn value(&mut self, number: u32, wire: u32) -> Result<Raw<'a>, Malformed> {
+    #[inline]
+    pub(crate) fn value(&mut self, number: u32, wire: u32) -> Result<Raw<'a>, Malformed> {
         Ok(match wire {
             VARINT => Raw::Varint(self.varint()?),
             FIXED64 => Raw::Fixed64(self.fixed64()?),
-            LEN => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
-                Raw::Len(self.take(length)?)
-            }
+            LEN => Raw::Len(self.bytes()?),
             START_GROUP => Raw::Group(self.group(number)?),
             FIXED32 => Raw::Fixed32(self.fixed32()?),
             _ => return Err(Malformed),
@@ -77,12 +71,20 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
-        if let Some((&byte, rest)) = self.rest.split_first()
-            && byte < 0x80
-        {
-            self.rest = rest;
-            return Ok(u64::from(byte));
+        match *self.rest {
+            [byte @ 0..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            [low, high @ 0..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
         }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (at, &byte) in self.rest.iter().take(10).enumerate() {
             if at == 9 && byte > 1 {
@@ -97,18 +99,39 @@ impl<'a> Reader<'a> {
         Err(Malformed)
     }
 
+    #[inline]
     pub(crate) fn fixed64(&mut self) -> Result<u64, Malformed> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
         self.rest = rest;
         Ok(u64::from_le_bytes(*bytes))
     }
 
+    #[inline]
     pub(crate) fn fixed32(&mut self) -> Result<u32, Malformed> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
         self.rest = rest;
         Ok(u32::from_le_bytes(*bytes))
     }
 
+    /// A length and as many bytes.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
+        self.take(length)
+    }
+
+    /// Takes the tag that comes next if it is this one.
+    #[inline]
+    pub(crate) fn eat_tag(&mut self, number: u32, wire: u32) -> bool {
+        let mut ahead = self.clone();
+        let eaten = ahead.tag() == Ok((number, wire));
+        if eaten {
+            *self = ahead;
+        }
+        eaten
+    }
+
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
@@ -143,6 +166,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 pub(crate) fn put_tag(out: &mut Vec<u8>, number: u32, wire: u32) {
     put_varint(out, u64::from(number << 3 | wire));
 }
@@ -169,7 +193,10 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
 #[inline]
 pub(crate) fn open_len(out: &mut Vec<u8>, width: u8) -> usize {
     let at = out.len();
-    out.resize(at + usize::from(width), 0);
+    match width {
+        1 => out.push(0),
+        _ => out.resize(at + usize::from(width), 0),
+    }
     at
 }
 
@@ -179,6 +206,14 @@ pub(crate) fn open_len(out: &mut Vec<u8>, width: u8) -> usize {
 pub(crate) fn close_len(out: &mut Vec<u8>, at: usize, width: u8) -> u8 {
     let start = at + usize::from(width);
     let length = out.len() - start;
+    if length < 0x80 && width == 1 {
+        out[at] = length as u8;
+        return 1;
+    }
+    moved_len(out, at, start, length)
+}
+
+fn moved_len(out: &mut Vec<u8>, at: usize, start: usize, length: usize) -> u8 {
     let needed = varint_len(length as u64);
     let moved = at + needed;
     if moved > start {

@@ -46,7 +46,7 @@ impl Printer<'_> {
     fn seconds(
         &mut self,
         wire: &[u8],
-        write: fn(i64, i32, &mut String) -> bool,
+        write: fn(i64, i32, &mut Vec<u8>) -> bool,
     ) -> std::result::Result<(), Option<PrintError>> {
         let mut reader = Reader::new(wire);
         let (mut seconds, mut nanos) = (0, 0);
@@ -57,11 +57,12 @@ impl Printer<'_> {
                 _ => {}
             }
         }
-        let mut text = String::with_capacity(40);
-        if !write(seconds, nanos, &mut text) {
+        // None of their characters needs an escape.
+        self.out.push(b'"');
+        if !write(seconds, nanos, self.out) {
             return Err(None);
         }
-        quote(text.as_bytes(), self.out);
+        self.out.push(b'"');
         Ok(())
     }
 

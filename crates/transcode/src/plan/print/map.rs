@@ -66,9 +66,15 @@ impl Printer<'_> {
                 self.out.extend_from_slice(text);
             }
             _ => {
+                let start = self.out.len();
                 self.out.push(b'"');
-                self.integer(field.kind, raw);
-                self.out.push(b'"');
+                self.value(field, raw)?;
+                // Integers of 64 bits have quotes of their own.
+                if self.out.get(start + 1) == Some(&b'"') {
+                    self.out.remove(start);
+                } else {
+                    self.out.push(b'"');
+                }
             }
         }
         Ok(())

@@ -11,12 +11,15 @@ pub(super) fn following<'w>(
     reader: &mut Reader<'w>,
     field: &Field,
 ) -> std::result::Result<Option<Raw<'w>>, Malformed> {
-    let Some(tag) = reader.peek_tag() else { return Ok(None) };
-    let packed = field.shape == Shape::Repeated && is_packable(field.kind) && tag & 7 == LEN;
-    if tag >> 3 != field.number || tag & 7 != field.wire && !packed {
+    let mut ahead = reader.clone();
+    let Ok((number, wire)) = ahead.tag() else { return Ok(None) };
+    let packed = field.shape == Shape::Repeated && is_packable(field.kind) && wire == LEN;
+    if number != field.number || wire != field.wire && !packed {
         return Ok(None);
     }
-    Ok(reader.field()?.map(|(_, raw)| raw))
+    let raw = ahead.value(number, wire)?;
+    *reader = ahead;
+    Ok(Some(raw))
 }
 
 /// The values of a message's known fields, in the order of the wire, without those that a oneof dropped.
@@ -52,6 +55,7 @@ pub(super) fn collect<'w>(plan: &Message, wire: &'w [u8]) -> Result<Vec<Met<'w>>
 }
 
 /// The bytes of a message's value.
+#[inline]
 pub(super) fn content(raw: Raw<'_>) -> &[u8] {
     match raw {
         Raw::Len(bytes) | Raw::Group(bytes) => bytes,
@@ -59,6 +63,7 @@ pub(super) fn content(raw: Raw<'_>) -> &[u8] {
     }
 }
 
+#[inline]
 pub(super) fn wire_of(raw: Raw<'_>) -> u32 {
     match raw {
         Raw::Varint(_) => VARINT,
@@ -80,6 +85,7 @@ pub(super) fn narrowed(kind: Kind, raw: Raw<'_>) -> Raw<'_> {
     }
 }
 
+#[inline]
 pub(super) fn is_default(kind: Kind, raw: Raw<'_>) -> bool {
     match narrowed(kind, raw) {
         Raw::Varint(value) | Raw::Fixed64(value) => value == 0,
@@ -89,10 +95,12 @@ pub(super) fn is_default(kind: Kind, raw: Raw<'_>) -> bool {
     }
 }
 
+#[inline]
 pub(super) fn is_packable(kind: Kind) -> bool {
     !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_))
 }
 
+#[inline]
 pub(super) fn is_64_bit(kind: Kind) -> bool {
     matches!(kind, Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64)
 }

@@ -323,7 +323,8 @@ pub(crate) fn scan(text: &[u8]) -> (usize, bool) {
 fn partial(tail: &[u8]) -> u64 {
     let length = tail.len();
     if let (Some(first), Some(last)) = (tail.first_chunk::<4>(), tail.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
+        return u64::from(u32::from_le_bytes(*first))
+            | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
     }
     let byte = |at: usize| u64::from(tail[at]) << (8 * at);
     byte(0) | byte(length / 2) | byte(length - 1)

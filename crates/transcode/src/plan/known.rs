@@ -125,7 +125,15 @@ pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bo
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let time = seconds.rem_euclid(86_400) as u32;
     let mut text = *b"0000-00-00T00:00:00";
-    let parts = [year as u32 / 100, year as u32 % 100, month as u32, day as u32, time / 3600, time / 60 % 60, time % 60];
+    let parts = [
+        year as u32 / 100,
+        year as u32 % 100,
+        month as u32,
+        day as u32,
+        time / 3600,
+        time / 60 % 60,
+        time % 60,
+    ];
     for (at, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
         text[at] += (part / 10) as u8;
         text[at + 1] += (part % 10) as u8;

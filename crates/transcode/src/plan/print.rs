@@ -222,7 +222,7 @@ impl<'a> Printer<'a> {
             }
             VARINT => {
                 let value = reader.varint()?;
-                if left_out && value == 0 {
+                if left_out && is_default(field.kind, Raw::Varint(value)) {
                     return Ok(());
                 }
                 self.put_key(field);

@@ -110,11 +110,11 @@ pub(crate) fn camel_case(path: &str) -> Option<String> {
     while let Some(c) = chars.next() {
         match c {
             '_' => camel.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
-            'A'..='Z' => return None,
+            'A'..='Z' | ',' => return None,
             _ => camel.push(c),
         }
     }
-    Some(camel)
+    Some(camel).filter(|camel| !camel.is_empty())
 }
 
 /// Appends a Timestamp in RFC 3339; false if it is out of range.

@@ -100,7 +100,7 @@ impl<'a> Printer<'a> {
         let plan = self.plans.get(id);
         let index = index as usize;
         let field = &plan.fields[index];
-        let mut met = collect(plan, wire)?;
+        let mut met = collect(plan, wire, |field, raw| self.fits(field, raw))?;
         met.retain(|(of, _)| *of == index);
         let start = self.out.len();
         self.collected(plan, index, &met, true)?;
@@ -133,7 +133,7 @@ impl<'a> Printer<'a> {
             self.out.truncate(start);
             self.careful = true;
         }
-        let mut met = collect(plan, wire)?;
+        let mut met = collect(plan, wire, |field, raw| self.fits(field, raw))?;
         met.sort_by_key(|(index, _)| *index);
         let mut rest = &met[..];
         let mut next = 0;

@@ -325,6 +325,11 @@ fn wire_that_json_cannot_hold_is_an_error() {
     assert_eq!(print("Known", &[0x12, 4, 0x08, 1, 0x10, 0x81]), Err(PrintError::Malformed));
     let nan = [&[0x2a, 9, 0x11][..], &f64::NAN.to_le_bytes()].concat();
     assert_eq!(print("Known", &nan), value("Value"));
+    // Paths that are empty, or hold what parts them.
+    for mask in [&[0x0a, 0][..], &[0x0a, 1, b'a', 0x0a, 0], &[0x0a, 3, b'a', b',', b'b']] {
+        let wire = [&[0x1a, mask.len() as u8][..], mask].concat();
+        assert_eq!(print("Known", &wire), value("FieldMask"));
+    }
     let url = [&[0x3a, 8, 0x0a, 6][..], b"x/nope"].concat();
     assert_eq!(print("Known", &url), Err(PrintError::UnknownType { url: "x/nope".to_owned() }));
 }
@@ -374,4 +379,11 @@ fn a_varint_counts_with_the_bits_of_its_kind_only() {
     assert_eq!(print("Maps", &int32s).unwrap(), r#"{"int32s":{"1":"6"}}"#);
     let bools = [0x32, 4, 0x08, 1, 0x10, 1, 0x32, 4, 0x08, 2, 0x10, 2];
     assert_eq!(print("Maps", &bools).unwrap(), r#"{"bools":{"true":"COLOR_BLUE"}}"#);
+}
+
+#[test]
+fn numbers_that_a_closed_enum_lacks_are_left_out_in_any_order() {
+    for wire in [&[0x08, 1, 0x28, 9][..], &[0x28, 9, 0x08, 1]] {
+        assert_eq!(print("Legacy", wire).unwrap(), r#"{"needed":1}"#);
+    }
 }

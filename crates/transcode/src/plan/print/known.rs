@@ -36,7 +36,7 @@ impl Printer<'_> {
             Known::ListValue => self.values(plan, wire),
             Known::Wrapper => {
                 let Some(field) = plan.fields.first() else { return Err(inexpressible()) };
-                let met = collect(plan, wire)?;
+                let met = collect(plan, wire, |_, _| true)?;
                 self.value(field, met.last().map_or(absent(field), |(_, raw)| *raw))
             }
         }
@@ -110,7 +110,7 @@ impl Printer<'_> {
     /// A Struct: an object of its entries. Of entries with the same key the last one counts.
     fn structure(&mut self, plan: &Message, wire: &[u8]) -> Result<()> {
         let start = self.out.len();
-        let met = collect(plan, wire)?;
+        let met = collect(plan, wire, |_, _| true)?;
         let entries: Vec<&[u8]> = met.iter().map(|(_, raw)| content(*raw)).collect();
         let Some(Kind::Message(entry)) = plan.fields.first().map(|field| field.kind) else {
             return Err(PrintError::Malformed);
@@ -119,7 +119,7 @@ impl Printer<'_> {
         let mut members: Vec<(Raw<'_>, Vec<u8>)> = Vec::with_capacity(entries.len());
         for bytes in entries {
             let (mut key, mut value) = (Raw::Len(&[]), Vec::new());
-            for (index, raw) in collect(entry, bytes)? {
+            for (index, raw) in collect(entry, bytes, |_, _| true)? {
                 if index == 0 { key = raw } else { value.extend_from_slice(content(raw)) }
             }
             members.push((key, value));
@@ -153,7 +153,7 @@ impl Printer<'_> {
     /// A Value: whatever its oneof holds; numbers must be finite.
     fn any_value(&mut self, plan: &Message, wire: &[u8]) -> Result<()> {
         let inexpressible = || PrintError::Value { message: plan.name.to_string() };
-        let met = collect(plan, wire)?;
+        let met = collect(plan, wire, |_, _| true)?;
         let Some(&(index, last)) = met.last() else { return Err(inexpressible()) };
         let field = &plan.fields[index];
         match (field.number, last) {
@@ -170,7 +170,7 @@ impl Printer<'_> {
     fn values(&mut self, plan: &Message, wire: &[u8]) -> Result<()> {
         let Some(field) = plan.fields.first() else { return Err(PrintError::Malformed) };
         let start = self.out.len();
-        for (_, raw) in collect(plan, wire)? {
+        for (_, raw) in collect(plan, wire, |_, _| true)? {
             self.out.push(b',');
             self.value(field, raw)?;
         }

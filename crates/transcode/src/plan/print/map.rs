@@ -10,7 +10,7 @@ impl Printer<'_> {
         let [key_field, value_field] = &*entry.fields else { return Err(PrintError::Malformed) };
         let mut members: Vec<(Raw<'_>, &[u8], Vec<Met<'_>>)> = Vec::with_capacity(entries.len());
         for bytes in entries {
-            let mut met = collect(entry, bytes)?;
+            let mut met = collect(entry, bytes, |_, _| true)?;
             let unknown_enum = matches!(value_field.kind, Kind::Enum(id) if self.plans.get_enum(id).closed)
                 && met.iter().any(|(index, raw)| *index == 1 && !self.fits(value_field, *raw));
             if unknown_enum {

@@ -22,8 +22,12 @@ pub(super) fn following<'w>(
     Ok(Some(raw))
 }
 
-/// The values of a message's known fields, in the order of the wire, without those that a oneof dropped.
-pub(super) fn collect<'w>(plan: &Message, wire: &'w [u8]) -> Result<Vec<Met<'w>>> {
+/// The values of a message's known fields that are `theirs`, in the order of the wire, without those that a oneof dropped.
+pub(super) fn collect<'w>(
+    plan: &Message,
+    wire: &'w [u8],
+    theirs: impl Fn(&Field, Raw<'_>) -> bool,
+) -> Result<Vec<Met<'w>>> {
     let mut reader = Reader::new(wire);
     let mut met: Vec<Met<'w>> = Vec::new();
     // For each oneof the member that holds it, and from which value on.
@@ -32,7 +36,7 @@ pub(super) fn collect<'w>(plan: &Message, wire: &'w [u8]) -> Result<Vec<Met<'w>>
         let Some(index) = plan.by_number(number) else { continue };
         let field = &plan.fields[index];
         let packed = matches!(raw, Raw::Len(_)) && field.shape == Shape::Repeated && is_packable(field.kind);
-        if wire_of(raw) != field.wire && !packed {
+        if wire_of(raw) != field.wire && !packed || !theirs(field, raw) {
             continue;
         }
         if let Some(oneof) = field.oneof {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, StatusCode, header};
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 use crate::coding::Coding;
 use crate::escape::Slash;
@@ -12,6 +12,7 @@ use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
 use crate::rule::{BuildError, Choices, RoutePlan, add_service};
+use crate::rules::Rules;
 use crate::service::Transcoder;
 
 pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
@@ -58,6 +59,12 @@ pub(crate) struct Engine {
     pub(crate) renderer: Box<dyn ErrorRenderer>,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("routes", &self.routes.len()).finish_non_exhaustive()
+    }
+}
+
 /// Builds a [`Transcoder`]. Every choice has a default; see the methods.
 #[must_use]
 pub struct Builder {
@@ -83,7 +90,9 @@ impl Builder {
             pool,
             services: None,
             choices: Choices {
+                rules: Rules::default(),
                 unannotated: false,
+                capture: None,
                 success: Box::new(|_| StatusCode::OK),
                 resume: Box::new(|_| None),
             },
@@ -114,9 +123,47 @@ impl Builder {
         self
     }
 
+    /// Reads HTTP rules from a `google.api.Service` document, in YAML or JSON. The last rule that selects a method is
+    /// the one it has, and its annotation does not count. `fully_decode_reserved_expansion` is
+    /// [`slash(Slash::Decode)`](Self::slash). May be called again, for more rules.
+    ///
+    /// ```yaml
+    /// type: google.api.Service
+    /// http:
+    ///   rules:
+    ///   - selector: pkg.Library.GetBook
+    ///     get: /v1/{name=shelves/*/books/*}
+    ///   - selector: pkg.Library.CreateBook
+    ///     post: /v1/{parent=shelves/*}/books
+    ///     body: book
+    ///     additional_bindings:
+    ///     - put: /v1/{parent=shelves/*}/books/{book.id}
+    ///       body: "*"
+    /// ```
+    ///
+    /// # Errors
+    /// What is no such document, or no rule, by line or selector. That a selector names a method and that the rule
+    /// fits it is checked by [`build`](Self::build).
+    pub fn rules(mut self, document: &str) -> Result<Self, BuildError> {
+        if let Some(slash) = self.choices.rules.add(document)? {
+            self.slash = slash;
+        }
+        Ok(self)
+    }
+
     /// Serves methods without an HTTP rule at `POST /pkg.Service/Method`, body `*`. Default: no.
     pub fn unannotated(mut self, on: bool) -> Self {
         self.choices.unannotated = on;
+        self
+    }
+
+    /// Puts query parameters that name no field into this field of the request message, by its proto name: a
+    /// `map<string, string>` (a parameter given twice is an error), a `map<string, M>` where `M` is one repeated string,
+    /// or a message that holds one such map and nothing else. No other parameter sets that field. Where a message lacks
+    /// the field, or path or body set it, unknown parameters are treated as [`ParseOptions::unknown_fields`] says; so they
+    /// are with `body: "*"`, which leaves nothing to the query. Default: none.
+    pub fn capture_parameters(mut self, field: impl Into<String>) -> Self {
+        self.choices.capture = Some(field.into());
         self
     }
 
@@ -202,6 +249,11 @@ impl Builder {
     /// # Errors
     /// The first rule, template or extension that does not fit, by name.
     pub fn build<S>(self, upstream: S) -> Result<Transcoder<S>, BuildError> {
+        Ok(Transcoder::new(self.engine()?, upstream))
+    }
+
+    /// Everything but the service behind it.
+    pub(crate) fn engine(self) -> Result<Engine, BuildError> {
         let plans = Plans::new(&self.pool, &self.extensions)?;
         let services = match &self.services {
             None => self.pool.services().collect::<Vec<_>>(),
@@ -213,12 +265,14 @@ impl Builder {
                 names.iter().map(find).collect::<Result<_, _>>()?
             }
         };
+        let methods = services.iter().flat_map(ServiceDescriptor::methods);
+        self.choices.rules.check(&methods.map(|rpc| rpc.full_name().to_owned()).collect::<Vec<_>>())?;
         let mut router = Router::new(self.slash);
         let mut routes = Vec::new();
         for service in &services {
             add_service(service, &self.choices, &plans, &mut router, &mut routes)?;
         }
-        let engine = Engine {
+        Ok(Engine {
             plans,
             router,
             routes,
@@ -230,8 +284,7 @@ impl Builder {
             expose: self.expose,
             status_metadata: self.status_metadata,
             renderer: self.renderer,
-        };
-        Ok(Transcoder::new(Arc::new(engine), upstream))
+        })
     }
 }
 

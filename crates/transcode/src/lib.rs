@@ -30,21 +30,40 @@
 //! let response = transcoder.call_matched(matched, request).await;
 //! ```
 //!
+//! Rules may also come from a file ([`Builder::rules`]), and descriptors from the server itself (`reflection`, a feature of
+//! this crate that is on by default). Both may change while calls run: [`Transcoder::replace`] gives a transcoder and all
+//! its clones new descriptors and options. A loop that reads and swaps (whole in `examples/reload.rs`):
+//!
+//! ```ignore
+//! loop {
+//!     ticks.tick().await;
+//!     match reflection::descriptors(channel.clone(), ["pkg.v1.Clients"]).await {
+//!         // A builder that fails leaves what was there; calls under way end as they began.
+//!         Ok(pool) => transcoder.replace(Transcoder::builder(pool))?,
+//!         Err(error) => warn!(%error, "descriptors not read"),
+//!     }
+//! }
+//! ```
+//!
 //! The code, from the outside in: [`Transcoder`] (HTTP on one side, gRPC on the other), the request woven from path,
 //! query and body, the [`router`] over [`template`]s, and the [`plan`]s over JSON and wire format.
 //!
 //! Architecture invariant: nothing here knows the product that it serves; what is particular (error shape, headers,
-//! spellings, statuses) is given to the [`Builder`]. Descriptors are read at start only.
+//! spellings, statuses) is given to the [`Builder`]. Descriptors are read at start and
+//! at [`Transcoder::replace`], never by a call.
 
 mod builder;
 pub mod coding;
 mod error;
 mod escape;
 pub mod plan;
+#[cfg(feature = "reflection")]
+pub mod reflection;
 mod render;
 mod request;
 pub mod router;
 mod rule;
+mod rules;
 mod service;
 pub mod template;
 

@@ -3,9 +3,11 @@
 //! Protobuf merges what is concatenated, so that no object is needed to weave the three. What each of them sets is kept
 //! apart by a tree of taken fields: a field set twice, or two members of a oneof, is an error, not a merge.
 
+mod capture;
 pub(crate) mod form;
 mod parameters;
 
+pub(crate) use capture::Capture;
 use parameters::Parameters;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -89,6 +91,7 @@ impl Woven {
                 parameters.text(&plan.resume_from, id)?;
             }
             woven.masked = parameters.masked();
+            parameters.end()?;
         }
         Ok(woven)
     }

@@ -245,6 +245,8 @@ impl Router {
 
     /// Visits the nodes that match `segments[at..]` from `node` on, best first, until `visit` returns true.
     fn walk(&self, node: usize, at: usize, segments: &[&str], visit: &mut impl FnMut(&Node) -> bool) -> bool {
+        #[cfg(test)]
+        tests::count_step();
         let node = &self.nodes[node];
         let Some(segment) = segments.get(at) else {
             return visit(node) || node.double_star.is_some_and(|rest| visit(&self.nodes[rest]));

@@ -6,7 +6,9 @@ use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, Servi
 
 use crate::builder::Resume;
 use crate::plan::{Bound, Kind, Known, MessageId, Plans, Shape};
+use crate::request::Capture;
 use crate::router::{ANY_METHOD, AddError, Router};
+use crate::rules::Rules;
 
 /// The extension of `google.protobuf.MethodOptions` that carries HTTP rules.
 pub(crate) const HTTP_EXTENSION: &str = "google.api.http";
@@ -28,6 +30,18 @@ pub enum BuildError {
     NoService {
         /// The service's full name.
         name: String,
+    },
+    /// A rule file that is no `google.api.Service`, or holds what no rule may say.
+    #[error("the rule file: {problem}")]
+    RuleFile {
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A selector of a rule file that names none of the methods served.
+    #[error("the rule file: no method {selector} among those served")]
+    NoMethod {
+        /// The selector.
+        selector: String,
     },
     /// A rule that does not fit its method.
     #[error("{rpc}: {problem}")]
@@ -76,6 +90,8 @@ pub(crate) struct RoutePlan {
     pub(crate) raw_response: bool,
     /// The update mask to infer from the body, where the query gives none.
     pub(crate) mask: Option<u32>,
+    /// Where unknown query parameters go; otherwise they are errors.
+    pub(crate) capture: Option<Capture>,
     pub(crate) success: StatusCode,
     /// How a stream of events that broke off goes on.
     pub(crate) resume: Option<ResumePlan>,
@@ -92,19 +108,23 @@ pub(crate) struct ResumePlan {
     pub(crate) resume_from: String,
 }
 
-/// What the builder says of methods.
+/// What the builder says of routes.
 pub(crate) struct Choices {
+    pub(crate) rules: Rules,
     pub(crate) unannotated: bool,
+    /// The name of the field that takes unknown query parameters.
+    pub(crate) capture: Option<String>,
     pub(crate) success: Box<dyn Fn(&MethodDescriptor) -> StatusCode>,
     pub(crate) resume: Box<dyn Fn(&MethodDescriptor) -> Option<Resume>>,
 }
 
 /// One binding of an HTTP rule.
-struct Binding {
-    method: String,
-    template: String,
-    body: String,
-    response_body: String,
+#[derive(Debug, Clone)]
+pub(crate) struct Binding {
+    pub(crate) method: String,
+    pub(crate) template: String,
+    pub(crate) body: String,
+    pub(crate) response_body: String,
 }
 
 /// Adds the routes of a service, in the order of its methods; `routes` receives them by the router's index.
@@ -117,9 +137,10 @@ pub(crate) fn add_service(
 ) -> Result<(), BuildError> {
     let extension = service.parent_pool().get_extension_by_name(HTTP_EXTENSION);
     for rpc in service.methods() {
-        let mut bindings = match &extension {
-            Some(extension) => bindings(&rpc, extension)?,
-            None => Vec::new(),
+        let mut bindings = match (choices.rules.of(rpc.full_name()), &extension) {
+            (Some(bindings), _) => bindings.to_vec(),
+            (None, Some(extension)) => bindings(&rpc, extension)?,
+            (None, None) => Vec::new(),
         };
         if bindings.is_empty() && choices.unannotated {
             bindings.push(Binding {
@@ -263,6 +284,13 @@ fn plan(
         }
         Ok(ResumePlan { event_id: field.number, event_kind: field.kind, resume_from: resume.resume_from })
     });
+    let capture = match (&choices.capture, body) {
+        // There is no query then, says `google/api/http.proto`.
+        (_, BodyRule::Whole) | (None, _) => None,
+        (Some(name), _) => Capture::new(plans, input, name)?,
+    };
+    // A field that path or body set takes nothing else.
+    let capture = capture.filter(|capture| query_bound.clone().take(plans, input, capture.field()));
     let grpc_path = format!("/{}/{}", rpc.parent_service().full_name(), rpc.name());
     Ok(RoutePlan {
         rpc: rpc.clone(),
@@ -279,6 +307,7 @@ fn plan(
         response,
         raw_response,
         mask,
+        capture,
         success: (choices.success)(rpc),
         resume: resume.transpose()?,
     })

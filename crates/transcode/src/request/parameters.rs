@@ -1,5 +1,6 @@
 //! Parameters: names and texts that set fields, from a query or a form.
 
+use super::capture::Captured;
 use super::{Put, put_entry, put_leaf, put_path};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
@@ -20,6 +21,8 @@ pub(crate) struct Parameters<'a> {
     masked: bool,
     /// The paths that were set in the message of the body's field, in proto names.
     sent: Vec<String>,
+    /// Those that name no field, where the route captures them.
+    captured: Captured,
     out: &'a mut Vec<u8>,
 }
 
@@ -51,8 +54,7 @@ impl<'a> Parameters<'a> {
         options: &'a ParseOptions,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        let (source, taken) = (Source::Query, route.query_bound.clone());
-        Self { plans, route, options, source, taken, lists: Vec::new(), masked: false, sent: Vec::new(), out }
+        Self::new(plans, route, options, (Source::Query, &route.query_bound), out)
     }
 
     /// The parameters of a form that is the body.
@@ -62,8 +64,28 @@ impl<'a> Parameters<'a> {
         options: &'a ParseOptions,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        let (source, taken) = (Source::Form, route.bound.clone());
-        Self { plans, route, options, source, taken, lists: Vec::new(), masked: false, sent: Vec::new(), out }
+        Self::new(plans, route, options, (Source::Form, &route.bound), out)
+    }
+
+    fn new(
+        plans: &'a Plans,
+        route: &'a RoutePlan,
+        options: &'a ParseOptions,
+        (source, taken): (Source, &Bound),
+        out: &'a mut Vec<u8>,
+    ) -> Self {
+        Self {
+            plans,
+            route,
+            options,
+            source,
+            taken: taken.clone(),
+            lists: Vec::new(),
+            masked: false,
+            sent: Vec::new(),
+            captured: Captured::new(),
+            out,
+        }
     }
 
     /// Whether one of them gave the mask that a PATCH would infer.
@@ -76,8 +98,20 @@ impl<'a> Parameters<'a> {
         self.sent
     }
 
+    /// Writes what was captured, after the last parameter.
+    pub(crate) fn end(self) -> Result<()> {
+        let Some(capture) = self.route.capture.as_ref().filter(|_| !self.captured.is_empty()) else {
+            return Ok(());
+        };
+        let put = capture.put(self.plans, self.route.input, &self.captured, self.out);
+        put.map_err(|TextError { message, .. }| Error::boxed(ErrorKind::Query, message))
+    }
+
     /// Takes a text.
     pub(crate) fn text(&mut self, key: &str, value: &str) -> Result<()> {
+        if self.capture(key, value)? {
+            return Ok(());
+        }
         let (plans, options) = (self.plans, self.options);
         self.put(key, |field, key, out| match (field.shape, key) {
             (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
@@ -112,6 +146,31 @@ impl<'a> Parameters<'a> {
                 put_leaf(plans, field, text, options, out)
             }
         })
+    }
+
+    /// Takes a parameter of the query that names no field, if the route captures them. The field that they go to is
+    /// set by no other name.
+    fn capture(&mut self, key: &str, value: &str) -> Result<bool> {
+        let Some(capture) = self.route.capture.as_ref().filter(|_| self.source == Source::Query) else {
+            return Ok(false);
+        };
+        if self.resolve(key).is_some_and(|target| !target.path.starts_with(capture.field())) {
+            return Ok(false);
+        }
+        let fail = |problem: &str| {
+            let name = shown(key.as_bytes());
+            let text = format!("query parameter {name}: {problem}");
+            Err(Error::boxed(ErrorKind::Query, text).with_violation(name, problem, None))
+        };
+        if self.captured.is_empty() && !self.taken.take(self.plans, self.route.input, capture.field()) {
+            return fail("unknown, and the oneof that would capture it is set");
+        }
+        let values = self.captured.entry(key.to_owned()).or_default();
+        if !values.is_empty() && !capture.takes_lists() {
+            return fail("given twice");
+        }
+        values.push(value.to_owned());
+        Ok(true)
     }
 
     fn put(&mut self, key: &str, leaf: impl FnOnce(&Field, Option<&str>, &mut Vec<u8>) -> Put) -> Result<()> {

@@ -200,6 +200,52 @@ fn duplicates_name_both_owners() {
     assert_eq!(error.to_string(), "pkg.C.Bad: template `/a//b`: expected a segment at column 4");
 }
 
+thread_local! {
+    static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Called for each node that a search enters.
+pub(super) fn count_step() {
+    STEPS.with(|steps| steps.set(steps.get() + 1));
+}
+
+/// How many nodes a search enters.
+fn steps(router: &Router, path: &str) -> usize {
+    STEPS.with(|steps| steps.set(0));
+    let _ = router.find("GET", path);
+    STEPS.with(std::cell::Cell::get)
+}
+
+#[test]
+fn a_search_among_ten_thousand_routes_enters_as_many_nodes_as_among_ten() {
+    let paths = [
+        "/v1/r3/7/s7/x/y",
+        "/v1/r3/7/s7",
+        "/v1/r3/7/nope/x",
+        "/v1/r3/7:stop",
+        "/v1/nope/7/s7",
+        "/v1/r3/7/s7/x/y/z/and/so/on",
+        "/nope",
+        "/",
+    ];
+    let routers = [10, 1000, 10_000].map(|count| {
+        let mut r = Router::default();
+        for i in 0..count {
+            let (outer, inner) = (3 + i / 10, i % 10);
+            r.add("x", "GET", &format!("/v1/r{outer}/{{id}}/s{inner}/**")).unwrap();
+        }
+        r.add("y", "GET", "/v1/r3/{id}:stop").unwrap();
+        r
+    });
+    for path in paths {
+        let [few, some, many] = routers.each_ref().map(|router| steps(router, path));
+        let segments = path.split('/').count();
+        assert_eq!((few, some), (many, many), "{path}");
+        // Found at once, or missed and asked for every method, with and without a verb.
+        assert!(many <= 4 * segments, "{path}: {many} nodes for {segments} segments");
+    }
+}
+
 #[test]
 fn ten_thousand_routes_are_told_apart() {
     let mut r = Router::default();

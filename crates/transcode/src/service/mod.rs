@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -36,13 +37,15 @@ use crate::error::{BoxError, Error, Kind, Result};
 use crate::render::ErrorContext;
 use crate::request::{BodyLimit, Limits, Woven, form};
 use crate::router::Miss;
-use crate::rule::{BodyRule, RoutePlan};
+use crate::rule::{BodyRule, BuildError, RoutePlan};
 use frames::Frames;
 use negotiate::Written;
 
 /// A request that found its route.
 #[derive(Debug, Clone)]
 pub struct Matched {
+    /// What was there when the route was found is there until the answer, whatever [`Transcoder::replace`] does.
+    engine: Arc<Engine>,
     route: Arc<RoutePlan>,
     bindings: Vec<String>,
 }
@@ -71,9 +74,10 @@ impl Matched {
     }
 }
 
-/// A tower service that answers HTTP requests with JSON by calling the gRPC service `S`. Cheap to clone.
+/// A tower service that answers HTTP requests with JSON by calling the gRPC service `S`. Cheap to clone; all clones share
+/// what [`replace`](Self::replace) changes.
 pub struct Transcoder<S> {
-    engine: Arc<Engine>,
+    engine: Arc<ArcSwap<Engine>>,
     upstream: S,
 }
 
@@ -85,7 +89,7 @@ impl<S: Clone> Clone for Transcoder<S> {
 
 impl<S> std::fmt::Debug for Transcoder<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transcoder").field("routes", &self.engine.routes.len()).finish_non_exhaustive()
+        f.debug_struct("Transcoder").field("routes", &self.engine.load().routes.len()).finish_non_exhaustive()
     }
 }
 
@@ -97,11 +101,21 @@ impl Transcoder<()> {
 }
 
 impl<S> Transcoder<S> {
-    pub(crate) fn new(engine: Arc<Engine>, upstream: S) -> Self {
-        Self { engine, upstream }
+    pub(crate) fn new(engine: Engine, upstream: S) -> Self {
+        Self { engine: Arc::new(ArcSwap::from_pointee(engine)), upstream }
     }
 
-    /// The same routes and plans before another service.
+    /// Gives this transcoder, and all its clones, the descriptors, routes and options of `builder`. Calls under way end as
+    /// they began; calls that begin later see only the new ones. No call is dropped, and none waits.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`]; then everything stays as it was.
+    pub fn replace(&self, builder: Builder) -> std::result::Result<(), BuildError> {
+        self.engine.store(Arc::new(builder.engine()?));
+        Ok(())
+    }
+
+    /// The same routes and plans before another service; [`replace`](Self::replace) on one changes both.
     pub fn with_upstream<T>(&self, upstream: T) -> Transcoder<T> {
         Transcoder { engine: self.engine.clone(), upstream }
     }
@@ -111,9 +125,11 @@ impl<S> Transcoder<S> {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::MethodNotAllowed`] or, for a bad escape, [`Kind::Path`].
     pub fn route(&self, method: &Method, path: &str) -> Result<Matched> {
-        match self.engine.router.find(method.as_str(), path) {
+        let engine = self.engine.load_full();
+        match engine.router.find(method.as_str(), path) {
             Ok(found) => {
-                Ok(Matched { route: self.engine.routes[found.route].clone(), bindings: found.bindings })
+                let route = engine.routes[found.route].clone();
+                Ok(Matched { engine, route, bindings: found.bindings })
             }
             Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
             Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),
@@ -126,15 +142,16 @@ impl<S> Transcoder<S> {
         }
     }
 
-    /// Every route: HTTP method (or `*`), template, and the method that it leads to.
-    pub fn routes(&self) -> impl Iterator<Item = (&str, &str, &MethodDescriptor)> {
-        let routes = self.engine.router.routes().iter().zip(&self.engine.routes);
-        routes.map(|(route, plan)| (route.method.as_str(), route.text.as_str(), &plan.rpc))
+    /// Every route as it is now: HTTP method (or `*`), template, and the method that it leads to.
+    pub fn routes(&self) -> Vec<(String, String, MethodDescriptor)> {
+        let engine = self.engine.load();
+        let routes = engine.router.routes().iter().zip(&engine.routes);
+        routes.map(|(route, plan)| (route.method.clone(), route.text.clone(), plan.rpc.clone())).collect()
     }
 
     /// The answer to a request that failed: what the renderer makes of it, and `Allow` for 405.
     pub fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
-        self.engine.render(context, error)
+        self.engine.load().render(context, error)
     }
 
     /// The answer to OPTIONS on a path that has no route for it: 204 with `Allow`.
@@ -172,11 +189,12 @@ where
         B::Error: Into<BoxError>,
     {
         // The upstream is cloned before the first await, so that it need not be Sync.
-        let (engine, upstream) = (self.engine.clone(), self.upstream.clone());
+        let upstream = self.upstream.clone();
         async move {
+            let engine = &matched.engine;
             let (parts, body) = request.into_parts();
             let parts = Arc::new(parts);
-            let call = Call { engine: &engine, parts: &parts, matched: &matched };
+            let call = Call { engine, parts: &parts, matched: &matched };
             match call.run(upstream, body).await {
                 Ok(response) => {
                     let response = match engine.compression.answers_from {

@@ -6,9 +6,14 @@ mod codings;
 mod conformance;
 mod details;
 mod differential;
+mod features;
 mod forms;
 mod json;
 mod pool;
+#[cfg(feature = "reflection")]
+mod reflection;
 mod rest;
+mod rule_files;
 mod rules;
 mod streams;
+mod swap;

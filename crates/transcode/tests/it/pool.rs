@@ -5,13 +5,18 @@ use std::sync::LazyLock;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use riskmesh_transcode::{Extensions, ParseOptions, Plans, PrintOptions};
 
-pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+/// The compiler's own bytes: options are in them.
+pub(crate) static SET: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
     let mut compiler = protox::Compiler::new([root]).unwrap();
     compiler.include_imports(true);
-    compiler.open_files(["test/kinds.proto", "test/legacy.proto", "test/library.proto"]).unwrap();
-    DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap()
+    compiler
+        .open_files(["test/kinds.proto", "test/legacy.proto", "test/library.proto", "test/features.proto"])
+        .unwrap();
+    compiler.encode_file_descriptor_set()
 });
+
+pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(&**SET).unwrap());
 
 /// Plans as they are without extensions.
 pub(crate) static PLANS: LazyLock<Plans> =

@@ -12,8 +12,7 @@ use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
 use crate::rule::{BuildError, Choices, RoutePlan, add_service};
-use crate::rules::Rules;
-use crate::service::Transcoder;
+use crate::service::{Protocols, Rpcs, Transcoder};
 
 pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
 
@@ -53,7 +52,12 @@ pub(crate) struct Engine {
     pub(crate) print: PrintOptions,
     pub(crate) limits: Limits,
     pub(crate) compression: Compression,
+    pub(crate) protocols: Protocols,
+    /// What gRPC, gRPC-Web and Connect ask for.
+    pub(crate) rpcs: Rpcs,
     pub(crate) forward: HeaderPredicate,
+    /// The user chose no headers: those protocols forward all metadata.
+    pub(crate) forward_all: bool,
     pub(crate) expose: HeaderPredicate,
     pub(crate) status_metadata: Option<HeaderName>,
     pub(crate) renderer: Box<dyn ErrorRenderer>,
@@ -77,7 +81,8 @@ pub struct Builder {
     print: PrintOptions,
     limits: Limits,
     compression: Compression,
-    forward: HeaderPredicate,
+    protocols: Protocols,
+    forward: Option<HeaderPredicate>,
     expose: HeaderPredicate,
     status_metadata: Option<HeaderName>,
     renderer: Box<dyn ErrorRenderer>,
@@ -89,20 +94,15 @@ impl Builder {
         Self {
             pool,
             services: None,
-            choices: Choices {
-                rules: Rules::default(),
-                unannotated: false,
-                capture: None,
-                success: Box::new(|_| StatusCode::OK),
-                resume: Box::new(|_| None),
-            },
+            choices: Choices::default(),
             extensions: Extensions::default(),
             slash: Slash::default(),
             parse: ParseOptions::default(),
             print: PrintOptions::default(),
             limits: Limits::default(),
             compression: Compression::default(),
-            forward: Box::new(forwarded_by_default),
+            protocols: Protocols::default(),
+            forward: None,
             expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
             status_metadata: None,
             renderer: Box::new(Aip193),
@@ -204,15 +204,23 @@ impl Builder {
         self
     }
 
-    /// Which request headers go to the service as metadata. Default: `authorization`, `traceparent`, `tracestate`,
-    /// `x-request-id`, `grpc-timeout`. Headers of the connection and of gRPC's own framing never go.
-    pub fn forward_headers(mut self, forward: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
-        self.forward = Box::new(forward);
+    /// What is served beside REST. Default: everything.
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.protocols = protocols;
         self
     }
 
-    /// Which metadata of a successful response (initial and trailing) become response headers. Default: `etag` and
-    /// `location`.
+    /// Which request headers go to the service as metadata. Default: `authorization`, `traceparent`, `tracestate`,
+    /// `x-request-id`, `grpc-timeout`; where the client speaks gRPC, gRPC-Web or Connect, whose headers are metadata by
+    /// themselves, all. What is chosen here holds for every protocol. Headers of the connection and of gRPC's own framing
+    /// never go.
+    pub fn forward_headers(mut self, forward: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
+        self.forward = Some(Box::new(forward));
+        self
+    }
+
+    /// Which metadata of a successful response (initial and trailing) become response headers of REST. Default: `etag` and
+    /// `location`. The other protocols have a place of their own for all of it.
     pub fn expose_metadata(mut self, expose: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
         self.expose = Box::new(expose);
         self
@@ -272,6 +280,7 @@ impl Builder {
         for service in &services {
             add_service(service, &self.choices, &plans, &mut router, &mut routes)?;
         }
+        let rpcs = Rpcs::new(&services, &plans)?;
         Ok(Engine {
             plans,
             router,
@@ -280,7 +289,10 @@ impl Builder {
             print: self.print,
             limits: self.limits,
             compression: self.compression,
-            forward: self.forward,
+            protocols: self.protocols,
+            rpcs,
+            forward_all: self.forward.is_none(),
+            forward: self.forward.unwrap_or_else(|| Box::new(forwarded_by_default)),
             expose: self.expose,
             status_metadata: self.status_metadata,
             renderer: self.renderer,

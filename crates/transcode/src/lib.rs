@@ -45,6 +45,9 @@
 //! }
 //! ```
 //!
+//! gRPC, gRPC-Web and Connect are served on the same port (see [`Protocols`]); [`Transcoder::route_head`] is the `route` that
+//! knows them.
+//!
 //! The code, from the outside in: [`Transcoder`] (HTTP on one side, gRPC on the other), the request woven from path,
 //! query and body, the [`router`] over [`template`]s, and the [`plan`]s over JSON and wire format.
 //!
@@ -75,4 +78,4 @@ pub use plan::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
 pub use render::{Aip193, ErrorContext, ErrorRenderer, Problem, code_name};
 pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;
-pub use service::{Body, Matched, Transcoder, compress};
+pub use service::{Body, Matched, Protocol, Protocols, Transcoder, compress, connect_timeout};

@@ -108,14 +108,29 @@ pub(crate) struct ResumePlan {
     pub(crate) resume_from: String,
 }
 
+/// A choice that is made for each method.
+type OfMethod<T> = Box<dyn Fn(&MethodDescriptor) -> T>;
+
 /// What the builder says of routes.
 pub(crate) struct Choices {
     pub(crate) rules: Rules,
     pub(crate) unannotated: bool,
     /// The name of the field that takes unknown query parameters.
     pub(crate) capture: Option<String>,
-    pub(crate) success: Box<dyn Fn(&MethodDescriptor) -> StatusCode>,
-    pub(crate) resume: Box<dyn Fn(&MethodDescriptor) -> Option<Resume>>,
+    pub(crate) success: OfMethod<StatusCode>,
+    pub(crate) resume: OfMethod<Option<Resume>>,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            unannotated: false,
+            capture: None,
+            success: Box::new(|_| StatusCode::OK),
+            resume: Box::new(|_| None),
+        }
+    }
 }
 
 /// One binding of an HTTP rule.
@@ -143,12 +158,7 @@ pub(crate) fn add_service(
             (None, None) => Vec::new(),
         };
         if bindings.is_empty() && choices.unannotated {
-            bindings.push(Binding {
-                method: "POST".to_owned(),
-                template: format!("/{}/{}", service.full_name(), rpc.name()),
-                body: "*".to_owned(),
-                response_body: String::new(),
-            });
+            bindings.push(at_its_path(&rpc));
         }
         for binding in bindings {
             let index = router.add(rpc.full_name(), &binding.method, &binding.template)?;
@@ -161,6 +171,25 @@ pub(crate) fn add_service(
         }
     }
     Ok(())
+}
+
+/// The binding of a method at its gRPC path.
+fn at_its_path(rpc: &MethodDescriptor) -> Binding {
+    Binding {
+        method: "POST".to_owned(),
+        template: format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()),
+        body: "*".to_owned(),
+        response_body: String::new(),
+    }
+}
+
+/// The route of a method at its gRPC path: whole messages both ways, whatever its HTTP rule says.
+pub(crate) fn rpc_route(rpc: &MethodDescriptor, plans: &Plans) -> Result<RoutePlan, BuildError> {
+    let binding = at_its_path(rpc);
+    let route = crate::template::Template::parse(&binding.template)
+        .map_err(|error| error.to_string())
+        .and_then(|template| plan(rpc, &binding, &template, &Choices::default(), plans));
+    route.map_err(|problem| BuildError::Rule { rpc: rpc.full_name().to_owned(), problem })
 }
 
 fn bindings(rpc: &MethodDescriptor, extension: &ExtensionDescriptor) -> Result<Vec<Binding>, BuildError> {

@@ -51,7 +51,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// The rules of the files that a builder was given, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    rules: Vec<Vec<Binding>>,
+    bindings: Vec<Vec<Binding>>,
     /// From a method's full name to the last rule that names it.
     exact: HashMap<String, usize>,
     /// Prefixes up to the dot (empty for every method), with their rules.
@@ -64,6 +64,7 @@ struct Document {
     kind: Option<String>,
     http: Option<Http>,
     #[serde(flatten)]
+    #[allow(clippy::zero_sized_map_values, reason = "the keys of a map are what can be flattened")]
     rest: BTreeMap<String, IgnoredAny>,
 }
 
@@ -115,14 +116,14 @@ impl Rules {
             for name in selector.split(',').map(str::trim) {
                 self.select(name, &selector)?;
             }
-            self.rules.push(bindings);
+            self.bindings.push(bindings);
         }
         Ok(http.fully_decode_reserved_expansion.then_some(Slash::Decode))
     }
 
     /// Lets `name` select the rule that comes next.
     fn select(&mut self, name: &str, selector: &str) -> Result<(), BuildError> {
-        let rule = self.rules.len();
+        let rule = self.bindings.len();
         let prefix = if name == "*" { Some("") } else { name.strip_suffix('*') };
         match prefix {
             Some(prefix) if prefix.contains('*') || !(prefix.is_empty() || prefix.ends_with('.')) => {
@@ -150,7 +151,7 @@ impl Rules {
         let wildcard =
             self.wildcards.iter().rev().find(|(prefix, _)| rpc.starts_with(prefix)).map(|(_, rule)| *rule);
         let rule = self.exact.get(rpc).copied().max(wildcard)?;
-        Some(&self.rules[rule])
+        Some(&self.bindings[rule])
     }
 
     /// Checks that every selector names one of these methods.

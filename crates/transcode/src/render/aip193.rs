@@ -20,11 +20,11 @@ pub struct Aip193;
 
 #[derive(Serialize)]
 struct Body<'a> {
-    error: Status<'a>,
+    error: Failed<'a>,
 }
 
 #[derive(Serialize)]
-struct Status<'a> {
+struct Failed<'a> {
     code: u16,
     message: &'a str,
     status: &'a str,
@@ -33,7 +33,7 @@ struct Status<'a> {
 
 impl ErrorRenderer for Aip193 {
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Bytes> {
-        let status = Status {
+        let status = Failed {
             code: error.status.as_u16(),
             message: &error.message,
             status: code_name(error.code),

@@ -84,10 +84,14 @@ impl Capture {
                 if let Some(number) = self.list {
                     put_tag(out, 2, LEN);
                     let list = open_len(out, 1);
-                    values.iter().for_each(|value| put_len(out, number, value.as_bytes()));
+                    for value in values {
+                        put_len(out, number, value.as_bytes());
+                    }
                     close_len(out, list, 1);
                 } else {
-                    values.iter().for_each(|value| put_len(out, 2, value.as_bytes()));
+                    for value in values {
+                        put_len(out, 2, value.as_bytes());
+                    }
                 }
                 close_len(out, entry, 1);
             }

@@ -1,5 +1,6 @@
 //! gRPC messages out of a response body: length-prefixed, bounded, coded or not.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -58,6 +59,20 @@ impl Frames {
                     }
                 },
             }
+        }
+    }
+
+    /// The one message of a unary answer, and the metadata at its end.
+    pub(super) async fn one(&mut self, initial: &HeaderMap) -> Result<(Bytes, HeaderMap)> {
+        let message = poll_fn(|cx| self.poll_message(cx)).await?;
+        let more = match &message {
+            Some(_) => poll_fn(|cx| self.poll_message(cx)).await?,
+            None => None,
+        };
+        let trailers = self.status(initial)?;
+        match (message, more) {
+            (Some(message), None) => Ok((message, trailers)),
+            _ => Err(Error::boxed(Kind::BadResponse, "the service did not answer with one message")),
         }
     }
 

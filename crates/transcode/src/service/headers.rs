@@ -14,7 +14,7 @@ const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-en
 
 /// Headers that belong to one connection, to HTTP's framing or to gRPC's own: they never go through, whatever a
 /// predicate says.
-fn is_framing(name: &HeaderName) -> bool {
+pub(super) fn is_framing(name: &HeaderName) -> bool {
     let text = name.as_str();
     text.starts_with("content-")
         || text.starts_with("grpc-") && text != "grpc-timeout"
@@ -43,10 +43,36 @@ pub(super) fn metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
     if let Some(coding) = engine.compression.messages {
         metadata.insert(GRPC_ENCODING, HeaderValue::from_static(coding.name()));
     }
-    for (name, value) in client.iter().filter(|(name, _)| !is_framing(name) && (engine.forward)(name)) {
+    add(client, &mut metadata, |name| !is_framing(name) && (engine.forward)(name));
+    metadata
+}
+
+/// The metadata of a call that Connect makes.
+pub(super) fn connect_metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
+    let mut metadata = metadata(&HeaderMap::new(), engine);
+    add(client, &mut metadata, |name| {
+        let own = name.as_str().starts_with("connect-");
+        !own && !is_framing(name) && (engine.forward_all || (engine.forward)(name))
+    });
+    metadata
+}
+
+/// The headers of a call that is gRPC already: its own, and the metadata that may pass.
+pub(super) fn grpc_headers(client: &HeaderMap, engine: &Engine) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(client.keys_len());
+    add(client, &mut headers, |name| {
+        let own = name.as_str().starts_with("grpc-")
+            || matches!(*name, header::CONTENT_TYPE | header::TE | header::USER_AGENT);
+        own || !is_framing(name) && (engine.forward_all || (engine.forward)(name))
+    });
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers
+}
+
+fn add(client: &HeaderMap, metadata: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
+    for (name, value) in client.iter().filter(|(name, _)| passes(name)) {
         metadata.append(name.clone(), value.clone());
     }
-    metadata
 }
 
 /// The id of the event after which a stream goes on.

@@ -6,15 +6,18 @@
 
 mod body;
 mod coded;
+mod connect;
 mod frames;
 mod headers;
 mod negotiate;
+mod passthrough;
+mod protocol;
 mod raw;
 mod stream;
 mod upload;
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +25,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use prost_reflect::MethodDescriptor;
@@ -30,6 +33,9 @@ use tower::{Service, ServiceExt as _};
 
 pub use body::Body;
 pub use coded::compress;
+pub use connect::connect_timeout;
+pub(crate) use protocol::Rpcs;
+pub use protocol::{Protocol, Protocols};
 
 use crate::builder::{Builder, Engine};
 use crate::coding::{Coding, Decoded};
@@ -48,6 +54,7 @@ pub struct Matched {
     engine: Arc<Engine>,
     route: Arc<RoutePlan>,
     bindings: Vec<String>,
+    protocol: Protocol,
 }
 
 impl Matched {
@@ -59,6 +66,11 @@ impl Matched {
     /// The template of the route: a label of few values for logs and metrics.
     pub fn template(&self) -> &str {
         &self.route.template
+    }
+
+    /// The protocol that the client speaks: that of the answer.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// The gRPC path, `/pkg.Service/Method`.
@@ -120,7 +132,23 @@ impl<S> Transcoder<S> {
         Transcoder { engine: self.engine.clone(), upstream }
     }
 
-    /// Finds the route of a request; `path` is the URI's, still percent-encoded.
+    /// Finds what a request asks for in the protocol that it speaks (see [`Protocols`]); what speaks none of them is REST, and
+    /// has its [`route`](Self::route). An error is answered in the same protocol by [`render`](Self::render).
+    ///
+    /// # Errors
+    /// Those of [`route`](Self::route); [`Code::Unimplemented`](tonic::Code::Unimplemented) for a gRPC path that is none.
+    pub fn route_head(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Matched> {
+        let engine = self.engine.load_full();
+        match engine.protocol(method, uri, headers) {
+            Protocol::Rest => self.route(method, uri.path()),
+            protocol => {
+                let route = engine.rpc(protocol, method, uri.path())?;
+                Ok(Matched { engine, route, bindings: Vec::new(), protocol })
+            }
+        }
+    }
+
+    /// Finds the route of a request of REST; `path` is the URI's, still percent-encoded.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::MethodNotAllowed`] or, for a bad escape, [`Kind::Path`].
@@ -129,7 +157,8 @@ impl<S> Transcoder<S> {
         match engine.router.find(method.as_str(), path) {
             Ok(found) => {
                 let route = engine.routes[found.route].clone();
-                Ok(Matched { engine, route, bindings: found.bindings })
+                let protocol = Protocol::Rest;
+                Ok(Matched { engine, route, bindings: found.bindings, protocol })
             }
             Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
             Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),
@@ -149,7 +178,8 @@ impl<S> Transcoder<S> {
         routes.map(|(route, plan)| (route.method.clone(), route.text.clone(), plan.rpc.clone())).collect()
     }
 
-    /// The answer to a request that failed: what the renderer makes of it, and `Allow` for 405.
+    /// The answer to a request that failed: what the renderer makes of it, and `Allow` for 405; to other protocols than REST
+    /// what those say of errors.
     pub fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         self.engine.load().render(context, error)
     }
@@ -191,9 +221,24 @@ where
         // The upstream is cloned before the first await, so that it need not be Sync.
         let upstream = self.upstream.clone();
         async move {
-            let engine = &matched.engine;
             let (parts, body) = request.into_parts();
-            let parts = Arc::new(parts);
+            match matched.protocol {
+                Protocol::Rest => {}
+                // Boxed: calls of REST need not have room for them.
+                Protocol::Grpc => {
+                    return Box::pin(passthrough::grpc(matched.engine, matched.route, upstream, parts, body))
+                        .await;
+                }
+                Protocol::GrpcWeb => {
+                    return Box::pin(passthrough::web(matched.engine, matched.route, upstream, parts, body))
+                        .await;
+                }
+                Protocol::Connect => {
+                    return Box::pin(connect::call(matched.engine, matched.route, upstream, parts, body))
+                        .await;
+                }
+            }
+            let (engine, parts) = (&matched.engine, Arc::new(parts));
             let call = Call { engine, parts: &parts, matched: &matched };
             match call.run(upstream, body).await {
                 Ok(response) => {
@@ -210,7 +255,7 @@ where
                         rpc: Some(&route.rpc),
                         ..ErrorContext::of(&parts)
                     };
-                    engine.render(&context, &error)
+                    engine.render_rest(&context, &error)
                 }
             }
         }
@@ -218,7 +263,23 @@ where
 }
 
 impl Engine {
+    /// The limits of one request.
+    fn limits_of(&self, parts: &Parts) -> Limits {
+        let own = parts.extensions.get::<BodyLimit>();
+        Limits { request_bytes: own.map_or(self.limits.request_bytes, |limit| limit.0), ..self.limits }
+    }
+
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
+        match self.protocol(context.method, context.uri, context.headers) {
+            Protocol::Rest => {}
+            Protocol::Grpc => return passthrough::failed(error),
+            Protocol::GrpcWeb => return passthrough::failed_web(error),
+            Protocol::Connect => return connect::failed(context.method, context.headers, error),
+        }
+        self.render_rest(context, error)
+    }
+
+    fn render_rest(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         let context = &ErrorContext { plans: Some(&self.plans), ..*context };
         let mut response = self.renderer.render(context, error);
         if error.kind == Kind::ContentCoding && !response.headers().contains_key(header::ACCEPT_ENCODING) {
@@ -313,7 +374,7 @@ impl Call<'_> {
     {
         let route = &self.matched.route;
         let Engine { plans, parse, .. } = &**self.engine;
-        let limits = self.limits();
+        let limits = self.engine.limits_of(self.parts);
         if body.is_end_stream() {
             return woven.json_frame(plans, route, b"", parse);
         }
@@ -337,23 +398,8 @@ impl Call<'_> {
         }
     }
 
-    /// The limits of this request.
-    fn limits(&self) -> Limits {
-        let own = self.parts.extensions.get::<BodyLimit>();
-        let limits = self.engine.limits;
-        Limits { request_bytes: own.map_or(limits.request_bytes, |limit| limit.0), ..limits }
-    }
-
     async fn unary(&self, initial: &HeaderMap, mut frames: Frames) -> Result<Response<Body>> {
-        let message = poll_fn(|cx| frames.poll_message(cx)).await?;
-        let more = match &message {
-            Some(_) => poll_fn(|cx| frames.poll_message(cx)).await?,
-            None => None,
-        };
-        let status = frames.status(initial)?;
-        let (Some(message), None) = (message, more) else {
-            return Err(Error::boxed(Kind::BadResponse, "the service did not answer with one message"));
-        };
+        let (message, status) = frames.one(initial).await?;
         let (engine, route) = (self.engine, &self.matched.route);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = route.success;
@@ -411,7 +457,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let matched = self.route(request.method(), request.uri().path());
+        let matched = self.route_head(request.method(), request.uri(), request.headers());
         let matched = match matched {
             Err(error) if request.method() == Method::OPTIONS => match self.options(error) {
                 Ok(response) => return Box::pin(async move { Ok(response) }),

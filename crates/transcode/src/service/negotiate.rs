@@ -59,7 +59,7 @@ pub(super) fn answer(headers: &HeaderMap, streaming: bool, raw: bool) -> Result<
 }
 
 /// The type and subtype of a media range in lower case, and its quality in thousandths.
-fn media_range(range: &str) -> (String, u16) {
+pub(super) fn media_range(range: &str) -> (String, u16) {
     let mut parts = range.split(';');
     let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
     (essence, quality(parts))
@@ -127,7 +127,7 @@ fn is_lines_type(essence: &str) -> bool {
 }
 
 /// The content type in lower case, if its charset is UTF-8 or none.
-fn content_type(headers: &HeaderMap) -> Option<String> {
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let mut parts = text.split(';');
     let essence = parts.next()?.trim().to_ascii_lowercase();

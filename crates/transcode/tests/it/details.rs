@@ -58,9 +58,8 @@ fn status(code: Code, details: &[(&str, Value)]) -> Status {
 
 async fn failing(status: Status, renderer: impl ErrorRenderer, trailers_only: bool) -> Response<Bytes> {
     assert!(POOL.get_message_by_name("google.rpc.ErrorInfo").is_none());
-    let upstream = service(Log::default(), move |_| match trailers_only {
-        true => status.clone().into_http(),
-        false => answer(vec![], status.clone()),
+    let upstream = service(Log::default(), move |_| {
+        if trailers_only { status.clone().into_http() } else { answer(vec![], status.clone()) }
     });
     let transcoder = builder().error_renderer(renderer).build(upstream).unwrap();
     let request = Request::get("/v1/shelves/s/books/b").body(Full::<Bytes>::default()).unwrap();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use prost_reflect::DescriptorPool;
-use riskmesh_transcode::{BuildError, Builder, ParseOptions, Slash, Transcoder, UnknownFields};
+use riskmesh_transcode::{BuildError, Builder, ParseOptions, Protocols, Slash, Transcoder, UnknownFields};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -190,13 +190,15 @@ async fn response_bodies_of_every_shape() {
 #[tokio::test]
 async fn external_rule_file_and_unannotated_methods_at_post_service_method() {
     let file = "http: {rules: [{selector: test.Features.Plain, put: '/from/file/{id}', body: text}]}";
-    let with = || builder().rules(file).unwrap().unannotated(true);
+    // Connect, too, would serve methods at their own paths.
+    let rest = || builder().protocols(Protocols::NONE);
+    let with = || rest().rules(file).unwrap().unannotated(true);
     gets_with(with(), "PUT", "/from/file/7", r#""t""#, "Plain", json!({"id": "7", "text": "t"})).await;
     // A method with a rule from the file is not unannotated.
     refused(with(), "POST", "/test.Features/Plain", "{}", 404, "no such path").await;
     let uri = "/test.Library/Unannotated";
     gets_with(with(), "POST", uri, r#"{"id":"7"}"#, "Library.Unannotated", json!({"id": "7"})).await;
-    refused(builder(), "POST", uri, "{}", 404, "no such path").await;
+    refused(rest(), "POST", uri, "{}", 404, "no such path").await;
 }
 
 #[tokio::test]

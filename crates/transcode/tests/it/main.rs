@@ -4,12 +4,16 @@
 mod bodies;
 mod codings;
 mod conformance;
+mod connect;
+mod connect_streams;
 mod details;
 mod differential;
 mod features;
 mod forms;
+mod grpc_web;
 mod json;
 mod pool;
+mod ports;
 #[cfg(feature = "reflection")]
 mod reflection;
 mod rest;

@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::{BodyExt as _, Full};
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use riskmesh_transcode::{
-    Aip193, Body, Builder, Error, ErrorContext, ErrorRenderer, Kind, Limits, Transcoder, UnknownFields,
+    Aip193, Body, Builder, Error, ErrorContext, ErrorRenderer, Kind, Limits, Protocols, Transcoder,
+    UnknownFields,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -528,9 +529,11 @@ async fn raw_bodies_go_through_as_they_are() {
 #[tokio::test]
 async fn unannotated_methods_are_served_by_option_only() {
     let call = || request("POST", "/test.Library/Unannotated", r#"{"id":"1"}"#);
-    let (response, _) = send_with(builder(), call()).await;
+    // Connect, too, would serve it there.
+    let rest = || builder().protocols(Protocols::NONE);
+    let (response, _) = send_with(rest(), call()).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    let (_, seen) = send_with(builder().unannotated(true), call()).await;
+    let (_, seen) = send_with(rest().unannotated(true), call()).await;
     assert_eq!(seen.unwrap().messages, [json!({"id": "1"})]);
 }
 

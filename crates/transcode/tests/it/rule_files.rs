@@ -1,5 +1,7 @@
 //! Rule files: `google.api.Service` documents in YAML and JSON.
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use riskmesh_transcode::{Builder, Slash};
 use serde_json::json;
@@ -99,14 +101,14 @@ http:
     get: /twice/{id}
 "#;
     assert_eq!(build_error(file), "test.Features.Paths and test.Features.Archive both claim POST /never");
-    let file = r#"
+    let file = r"
 http:
   rules:
   - selector: test.*
     get: /v
   - selector: test.Library.*
     get: /w
-"#;
+";
     let one = || Builder::new(POOL.clone()).services(["test.One"]).rules(file).unwrap();
     assert_eq!(
         one().build(()).unwrap_err().to_string(),
@@ -190,7 +192,7 @@ fn a_file_that_blows_up_is_refused() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let alias = format!("*a{}", level - 1);
-        bomb += &format!("a{level}: &a{level} [{}]\n", [&*alias; 10].join(", "));
+        writeln!(bomb, "a{level}: &a{level} [{}]", [&*alias; 10].join(", ")).unwrap();
     }
     assert!(build_error(&format!("apis:\n  {}", bomb.replace('\n', "\n  "))).starts_with("the rule file: "));
     assert!(build_error(&"[".repeat(100_000)).starts_with("the rule file: "));

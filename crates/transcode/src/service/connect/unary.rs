@@ -1,0 +1,71 @@
+//! Unary calls: one message each way, in plain HTTP.
+
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use tower::Service;
+
+use super::{Call, Codec, Framing, error, get, sent_coding};
+use crate::coding::Decoded;
+use crate::error::{BoxError, Result};
+use crate::service::{Body, protocol, read};
+
+pub(super) async fn answer<S, B>(call: &Call, codec: Codec, upstream: S, body: B) -> Response<Body>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let mut initial = HeaderMap::new();
+    let answer = run(call, codec, upstream, body, &mut initial).await;
+    answer.unwrap_or_else(|error| error::unary(&initial, &error))
+}
+
+/// `initial` receives the metadata that the service begins with, whatever comes after.
+async fn run<S, B>(
+    call: &Call,
+    codec: Codec,
+    upstream: S,
+    body: B,
+    initial: &mut HeaderMap,
+) -> Result<Response<Body>>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    call.check_version()?;
+    let (codec, sent, message) = if protocol::is_get(&call.parts.method) {
+        get::read(call)?
+    } else {
+        let sent = sent_coding(&call.parts.headers, &header::CONTENT_ENCODING)?;
+        let body = Decoded::new(body, sent);
+        (codec, sent, read(body, &call.engine.limits_of(&call.parts)).await?)
+    };
+    let frame = call.frame(codec, &message)?;
+    let (metadata, mut frames) = call.upstream(upstream, tonic::body::Body::new(Full::new(frame))).await?;
+    *initial = metadata;
+    let (message, trailers) = frames.one(initial).await?;
+    let mut out =
+        Vec::with_capacity(if codec == Codec::Json { message.len() * 2 + 64 } else { message.len() });
+    call.print(codec, &message, &mut out)?;
+
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    error::leading(initial, headers);
+    error::trailing(&trailers, headers);
+    headers.insert(header::CONTENT_TYPE, Framing::Unary(codec).content_type());
+    if call.engine.compression.answers_from.is_some_and(|smallest| out.len() >= smallest) {
+        headers.append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    }
+    let coding = call.answer_coding(&header::ACCEPT_ENCODING, sent);
+    if let (Some(coding), Some(coded)) = (coding, call.coded(coding, &out)) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        out = coded;
+    }
+    *response.body_mut() = Body::full(out);
+    Ok(response)
+}

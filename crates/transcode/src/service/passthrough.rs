@@ -1,0 +1,151 @@
+//! gRPC and gRPC-Web: the call is what the service understands already, so that it goes through as it is.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+
+use super::{Body, headers, protocol};
+use crate::builder::Engine;
+use crate::coding::Decoded;
+use crate::error::{BoxError, Error};
+use crate::rule::RoutePlan;
+
+/// Answers a call of gRPC.
+pub(super) async fn grpc<S, B>(
+    engine: Arc<Engine>,
+    route: Arc<RoutePlan>,
+    upstream: S,
+    parts: Parts,
+    body: B,
+) -> Response<Body>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let body = tonic::body::Body::new(Decoded::new(body, None));
+    forward(&engine, &route, upstream, Request::from_parts(parts, body)).await.map(Body::stream)
+}
+
+/// Answers a call of gRPC-Web.
+pub(super) async fn web<S, B>(
+    engine: Arc<Engine>,
+    route: Arc<RoutePlan>,
+    upstream: S,
+    mut parts: Parts,
+    body: B,
+) -> Response<Body>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    if let Some(content_type) = protocol::grpc_web_type(&parts.headers) {
+        parts.headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    let inner = service_fn(move |request| {
+        let (engine, route, upstream) = (engine.clone(), route.clone(), upstream.clone());
+        async move { Ok::<_, Infallible>(forward(&engine, &route, upstream, request).await) }
+    });
+    let body = tonic::body::Body::new(Decoded::new(body, None));
+    let answer = tonic_web::GrpcWebLayer::new().layer(inner).oneshot(Request::from_parts(parts, body)).await;
+    let Ok(response) = answer;
+    response.map(|body| Body::stream(body.map_err(Into::into)))
+}
+
+async fn forward<S>(
+    engine: &Engine,
+    route: &RoutePlan,
+    upstream: S,
+    request: Request<tonic::body::Body>,
+) -> Response<Ending>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+    S::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = Uri::from(route.grpc_path.clone());
+    *request.headers_mut() = headers::grpc_headers(&parts.headers, engine);
+    *request.extensions_mut() = parts.extensions;
+    let response = match upstream.oneshot(request).await {
+        Ok(response) => response,
+        Err(error) => status(&Error::transport(error.into())).into_http(),
+    };
+    response.map(|body| Ending { body, ended: false })
+}
+
+/// The status of an error, as gRPC sends it.
+fn status(error: &Error) -> Status {
+    Status::new(error.code, error.message.clone())
+}
+
+/// The answer to a call of gRPC that failed here: a status and nothing else.
+pub(super) fn failed(error: &Error) -> Response<Body> {
+    let metadata = MetadataMap::from_headers(error.metadata.clone());
+    let (message, details) = (error.message.clone(), error.details.clone());
+    let status = Status::with_details_and_metadata(error.code, message, details, metadata);
+    status.into_http::<tonic::body::Body>().map(|_| Body::empty())
+}
+
+/// The same for gRPC-Web, whose clients read a status without messages from the headers too.
+pub(super) fn failed_web(error: &Error) -> Response<Body> {
+    let mut response = failed(error);
+    let content_type = HeaderValue::from_static("application/grpc-web+proto");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// A body that ends with a status even where the connection behind it breaks.
+struct Ending {
+    body: tonic::body::Body,
+    ended: bool,
+}
+
+impl http_body::Body for Ending {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            frame.or_else(|broken| {
+                self.ended = true;
+                let mut trailers = HeaderMap::new();
+                status(&Error::transport(Box::new(broken))).add_header(&mut trailers)?;
+                Ok(Frame::trailers(trailers))
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,175 @@
+//! Which protocol a request speaks: told from its head alone, before anything is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use prost_reflect::ServiceDescriptor;
+use prost_reflect::prost_types::method_options::IdempotencyLevel;
+use tonic::Code;
+
+use crate::builder::Engine;
+use crate::error::{Error, Kind, Result, http_status};
+use crate::plan::Plans;
+use crate::rule::{BuildError, RoutePlan, rpc_route};
+
+pub(super) const CONNECT_PROTOCOL_VERSION: &str = "connect-protocol-version";
+
+/// What is served beside REST on the same port, for the methods of the served services, annotated or not.
+///
+/// A request's method, content type and path tell them apart:
+/// - `POST` of `application/grpc` (with any `+` suffix) goes to the service as it is, in gRPC's own framing. The service
+///   bounds what it reads; [`Limits`](crate::Limits) do not apply.
+/// - `POST` of one of gRPC-Web's four types goes the same way, through `tonic_web`'s layer.
+/// - `POST` of `application/connect+json` or `application/connect+proto` is a stream of Connect.
+/// - Everything else at `/pkg.Service/Method` is a unary call of Connect: `POST` of JSON or Protobuf, or `GET` of a method
+///   without side effects. If a REST route has exactly that path, word for word, the request is REST's, unless it says
+///   `Connect-Protocol-Version` (or `connect` in the query, for `GET`). Routes with variables or wildcards never take a
+///   request from Connect: literals win, as they do between routes.
+///
+/// Connect reads and writes JSON with the transcoder's own [`ParseOptions`](crate::ParseOptions) and
+/// [`PrintOptions`](crate::PrintOptions): one API has one JSON. Unknown fields are thus errors by default. Clients that may be
+/// newer than the service, as generated ones may be, want [`UnknownFields::Ignore`](crate::UnknownFields::Ignore), or send
+/// Protobuf, whose unknown fields go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocols {
+    /// gRPC, over HTTP/2.
+    pub grpc: bool,
+    /// gRPC-Web, binary and text. CORS, where browsers need it, is for a layer above.
+    pub grpc_web: bool,
+    /// Connect (<https://connectrpc.com/docs/protocol>), unary and streaming.
+    pub connect: bool,
+}
+
+impl Default for Protocols {
+    fn default() -> Self {
+        Self { grpc: true, grpc_web: true, connect: true }
+    }
+}
+
+impl Protocols {
+    /// REST alone.
+    pub const NONE: Self = Self { grpc: false, grpc_web: false, connect: false };
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP and JSON by the HTTP rules.
+    Rest,
+    /// gRPC.
+    Grpc,
+    /// gRPC-Web.
+    GrpcWeb,
+    /// Connect.
+    Connect,
+}
+
+/// The methods by their gRPC paths.
+pub(crate) struct Rpcs(HashMap<String, Rpc>);
+
+struct Rpc {
+    route: Arc<RoutePlan>,
+    /// It may be called with GET.
+    gettable: bool,
+}
+
+impl Rpcs {
+    pub(crate) fn new(
+        services: &[ServiceDescriptor],
+        plans: &Plans,
+    ) -> std::result::Result<Self, BuildError> {
+        let mut rpcs = HashMap::new();
+        for rpc in services.iter().flat_map(ServiceDescriptor::methods) {
+            let route = Arc::new(rpc_route(&rpc, plans)?);
+            let options = rpc.method_descriptor_proto().options.as_ref();
+            let safe = options.is_some_and(|o| o.idempotency_level() == IdempotencyLevel::NoSideEffects);
+            let gettable = safe && !rpc.is_client_streaming() && !rpc.is_server_streaming();
+            rpcs.insert(route.grpc_path.path().to_owned(), Rpc { route, gettable });
+        }
+        Ok(Self(rpcs))
+    }
+}
+
+impl Engine {
+    pub(super) fn protocol(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Protocol {
+        let Protocols { grpc, grpc_web, connect } = self.protocols;
+        if *method == Method::POST {
+            let essence = essence(headers);
+            if let Some(rest) = strip(essence, "application/grpc") {
+                if grpc && (rest.is_empty() || rest.starts_with('+')) {
+                    return Protocol::Grpc;
+                }
+                if grpc_web && web_type(rest).is_some() {
+                    return Protocol::GrpcWeb;
+                }
+            } else if connect && strip(essence, "application/connect+").is_some() {
+                return Protocol::Connect;
+            }
+        }
+        if connect && self.is_connect(method, uri, headers) { Protocol::Connect } else { Protocol::Rest }
+    }
+
+    fn is_connect(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+        let path = uri.path();
+        let found = || self.router.find(method.as_str(), path).ok();
+        let versioned = headers.contains_key(CONNECT_PROTOCOL_VERSION);
+        if !self.rpcs.0.contains_key(path) {
+            return versioned && *method == Method::POST && found().is_none();
+        }
+        let query = uri.query().unwrap_or_default();
+        let marked = if is_get(method) {
+            query.split('&').any(|parameter| parameter.starts_with("connect="))
+        } else {
+            versioned
+        };
+        marked || found().is_none_or(|found| self.routes[found.route].template != path)
+    }
+
+    /// The method of a gRPC path, if the protocol has it for this HTTP method.
+    pub(super) fn rpc(&self, protocol: Protocol, method: &Method, path: &str) -> Result<Arc<RoutePlan>> {
+        let Some(rpc) = self.rpcs.0.get(path) else {
+            let mut error = Error::boxed(Kind::NotFound, "no such method");
+            error.code = Code::Unimplemented;
+            error.status = http_status(Code::Unimplemented);
+            return Err(error);
+        };
+        if protocol == Protocol::Connect && *method != Method::POST && !(rpc.gettable && is_get(method)) {
+            let mut error = Error::boxed(Kind::MethodNotAllowed, "the path does not know this method");
+            error.allow = if rpc.gettable { &["GET", "HEAD", "POST"][..] } else { &["POST"] }
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect();
+            return Err(error);
+        }
+        Ok(rpc.route.clone())
+    }
+}
+
+pub(super) fn is_get(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+/// The content type without parameters, in whatever case; empty if there is none.
+fn essence(headers: &HeaderMap) -> &str {
+    let text = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+    let text = text.and_then(std::result::Result::ok).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+/// What follows a prefix in any case.
+fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// gRPC-Web's content type as `tonic_web` knows it: without parameters, in lower case.
+pub(super) fn grpc_web_type(headers: &HeaderMap) -> Option<HeaderValue> {
+    strip(essence(headers), "application/grpc").and_then(web_type).map(HeaderValue::from_static)
+}
+
+fn web_type(suffix: &str) -> Option<&'static str> {
+    let known = ["application/grpc-web", "application/grpc-web+proto"];
+    let text = ["application/grpc-web-text", "application/grpc-web-text+proto"];
+    known.into_iter().chain(text).find(|name| name["application/grpc".len()..].eq_ignore_ascii_case(suffix))
+}

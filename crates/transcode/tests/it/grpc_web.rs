@@ -1,0 +1,212 @@
+//! gRPC and gRPC-Web, which go through as they are.
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::json;
+use tonic::{Code, Status};
+use tower::{ServiceExt as _, service_fn};
+
+use crate::connect::{exchange, post};
+use crate::rest::{GrpcResponse, Log, answer, builder, frame, ok, send_with, service};
+
+fn body() -> Vec<u8> {
+    [frame("Book", &json!({"id": "1"})), frame("Book", &json!({"id": "2"}))].concat()
+}
+
+/// The data and the trailers of an answer.
+async fn received(response: Response<riskmesh_transcode::Body>) -> (HeaderMap, Bytes, Option<HeaderMap>) {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned();
+    (parts.headers, body.to_bytes(), trailers)
+}
+
+#[tokio::test]
+async fn grpc_goes_through_as_it_is() {
+    for content_type in ["application/grpc", "application/grpc+proto", "Application/gRPC; x=y"] {
+        let log = Log::default();
+        let upstream = service(log.clone(), |_| ok("Book", &json!({"id": "b"})));
+        let mut request = post("Chat", content_type, body());
+        for (name, value) in
+            [("x-mine", "1"), ("grpc-timeout", "1S"), ("user-agent", "test"), ("te", "trailers")]
+        {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let (headers, data, trailers) = received(response).await;
+        assert_eq!(headers[header::CONTENT_TYPE], "application/grpc");
+        assert_eq!(
+            (data, &trailers.unwrap()["grpc-status"]),
+            (frame("Book", &json!({"id": "b"})), &"0".parse().unwrap())
+        );
+        let seen = log.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.messages, [json!({"id": "1"}), json!({"id": "2"})]);
+        assert_eq!(seen.headers[header::CONTENT_TYPE], content_type);
+        let mut names: Vec<_> = seen.headers.keys().map(header::HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "grpc-timeout", "te", "user-agent", "x-mine"]);
+    }
+}
+
+#[tokio::test]
+async fn chosen_headers_are_chosen_for_grpc_too() {
+    let mut request = post("Chat", "application/grpc", body());
+    for (name, value) in
+        [("x-mine", "1"), ("x-other", "1"), ("grpc-timeout", "1S"), ("grpc-encoding", "identity")]
+    {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let chosen = builder().forward_headers(|name| name == "x-mine");
+    let seen = send_with(chosen, request).await.1.unwrap();
+    let mut names: Vec<_> = seen.headers.keys().map(header::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-type", "grpc-encoding", "grpc-timeout", "te", "x-mine"]);
+}
+
+#[tokio::test]
+async fn an_unknown_method_of_grpc_is_unimplemented() {
+    for (content_type, answered) in [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc-web+proto", "application/grpc-web+proto"),
+        ("application/grpc-web-text", "application/grpc-web+proto"),
+    ] {
+        let mut request = post("Chat", content_type, body());
+        *request.uri_mut() = "/v1/books:chat".parse().unwrap();
+        let (response, seen) = send_with(builder(), request).await;
+        assert_eq!((response.status(), response.body().len(), seen.is_none()), (StatusCode::OK, 0, true));
+        let headers = response.headers();
+        assert_eq!(
+            (&headers["grpc-status"], &headers[header::CONTENT_TYPE]),
+            (&"12".parse().unwrap(), &answered.parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_becomes_a_status() {
+    let unreachable = service_fn(|_: Request<tonic::body::Body>| async {
+        Err::<GrpcResponse, _>(std::io::Error::other("db.internal refused"))
+    });
+    let request = post("Chat", "application/grpc", body());
+    let response = builder().build(unreachable).unwrap().oneshot(request).await.unwrap();
+    assert_eq!(
+        (&response.headers()["grpc-status"], response.status()),
+        (&"14".parse().unwrap(), StatusCode::OK)
+    );
+    assert_eq!(response.headers()["grpc-message"], "the%20service%20is%20unavailable");
+    let breaks = || {
+        let frames = [Ok(Frame::data(frame("Book", &json!({})))), Err(Status::unavailable("reset"))];
+        let mut response = Response::new(tonic::body::Body::new(StreamBody::new(tokio_stream::iter(frames))));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        response
+    };
+    let upstream = service(Log::default(), move |_| breaks());
+    let transcoder = builder().build(upstream).unwrap();
+    let response = transcoder.clone().oneshot(post("Chat", "application/grpc", body())).await.unwrap();
+    let (_, data, trailers) = received(response).await;
+    assert_eq!(
+        (data, &trailers.unwrap()["grpc-status"]),
+        (frame("Book", &json!({})), &"14".parse().unwrap())
+    );
+    let response = transcoder.oneshot(post("Chat", "application/grpc-web", body())).await.unwrap();
+    let (_, data, _) = received(response).await;
+    let text = String::from_utf8_lossy(&data).into_owned();
+    assert!(text.contains("grpc-status:14"), "{text}");
+}
+
+#[tokio::test]
+async fn grpc_web_is_grpc_for_the_service() {
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpc-web-text+proto; charset=utf-8",
+        "APPLICATION/grpc-web-TEXT",
+    ] {
+        let text = content_type.to_ascii_lowercase().contains("text");
+        let sent = if text { STANDARD.encode(body()).into_bytes() } else { body() };
+        let pieces: Vec<_> = sent
+            .chunks(1)
+            .map(|byte| Ok::<_, std::io::Error>(Frame::data(Bytes::copy_from_slice(byte))))
+            .collect();
+        let request = Request::post("/test.Library/Chat")
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::ACCEPT, if text { "application/grpc-web-text" } else { "application/grpc-web" })
+            .body(StreamBody::new(tokio_stream::iter(pieces)))
+            .unwrap();
+        let log = Log::default();
+        let upstream = service(log.clone(), |_| {
+            let books = vec![frame("Book", &json!({"id": "1"})), frame("Book", &json!({"id": "2"}))];
+            answer(books, Status::new(Code::Aborted, "late"))
+        });
+        let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+        let answered = if text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
+        assert_eq!(
+            (response.status(), &response.headers()[header::CONTENT_TYPE]),
+            (StatusCode::OK, &answered.parse().unwrap())
+        );
+        let (mut parts, mut data) = (response.into_body(), Vec::new());
+        while let Some(piece) = parts.frame().await {
+            let piece = piece.unwrap().into_data().unwrap();
+            data.extend(if text { STANDARD.decode(piece).unwrap() } else { piece.to_vec() });
+        }
+        assert!(data.starts_with(&body()));
+        let trailers = &data[body().len()..];
+        assert_eq!(trailers[0], 0x80);
+        let trailers = String::from_utf8(trailers[5..].to_vec()).unwrap();
+        assert!(
+            trailers.contains("grpc-status:10\r\n") && trailers.contains("grpc-message:late\r\n"),
+            "{trailers}"
+        );
+        let seen = log.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.messages, [json!({"id": "1"}), json!({"id": "2"})]);
+        assert_eq!(seen.headers[header::CONTENT_TYPE], "application/grpc");
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_only_looks_like_grpc_is_not_grpc() {
+    for content_type in
+        ["application/grpcx", "application/grpc-web-", "application/grpc-webx", "application/grp"]
+    {
+        let (response, seen) = send_with(builder(), post("GetBook", content_type, body())).await;
+        assert_eq!(
+            (response.status(), seen.is_none()),
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, true),
+            "{content_type}"
+        );
+    }
+    let mut get = post("CreateBook", "application/grpc", "");
+    *get.method_mut() = http::Method::GET;
+    let (response, _) = send_with(builder(), get).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn bad_base64_is_an_error_of_the_call() {
+    let failed = Arc::new(Mutex::new(None));
+    let told = failed.clone();
+    let upstream = service_fn(move |request: Request<tonic::body::Body>| {
+        let told = told.clone();
+        async move {
+            let error = request.into_body().collect().await.unwrap_err();
+            *told.lock().unwrap() = Some(error.code());
+            Ok::<_, Status>(error.into_http())
+        }
+    });
+    let request = post("Chat", "application/grpc-web-text", "!!!!");
+    let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+    assert_eq!((response.status(), *failed.lock().unwrap()), (StatusCode::OK, Some(Code::Internal)));
+    let (response, _) = exchange(builder(), post("Chat", "application/grpc", ""), || {
+        Status::new(Code::NotFound, "no").into_http()
+    })
+    .await;
+    assert_eq!(response.headers()["grpc-status"], "5");
+}

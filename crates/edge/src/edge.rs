@@ -27,7 +27,7 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
-use transcode::{BoxError, Compression, Extensions, Limits, PrintOptions, Transcoder};
+use transcode::{BoxError, Compression, Extensions, Limits, PrintOptions, Protocols, Transcoder};
 
 /// What stands behind the edge: any gRPC service, chosen by path. Make one with [`upstream`].
 pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
@@ -156,6 +156,8 @@ impl Edge {
                 request_bytes: config.batch_body_bytes.max(config.body_bytes),
                 ..Limits::default()
             })
+            // gRPC and gRPC-Web do not come this way.
+            .protocols(Protocols::NONE)
             // Tags and locations are made from the answer as it is; after that it is compressed.
             .compression(Compression { answers_from: None, ..Compression::default() })
             .forward_headers(pipeline::is_forwarded)

@@ -388,7 +388,9 @@ impl Call<'_> {
             return Err(negotiate::unsupported());
         }
         if let (Written::Multipart(boundary), true) = (&written, takes_body) {
-            return form::multipart(woven, plans, route, body, boundary.clone(), parse, &limits).await;
+            let form = form::multipart(woven, plans, route, body, boundary.clone(), parse, &limits);
+            // Boxed: other calls need not have room for it.
+            return Box::pin(form).await;
         }
         let bytes = read(body, &limits).await?;
         match written {

@@ -1,8 +1,9 @@
 //! From a method and a path to a route: a trie over segments, searched with backtracking.
 //!
 //! At each segment a literal beats `*`, and `*` beats `**`; among routes that end in `**` the one with the longest
-//! literal tail wins. Every node of the trie lies at one depth, so a search visits a node at most once and its cost
-//! follows the path, not the number of routes. The method is part of the match: a path that only other methods know
+//! literal tail wins. Every node of the trie lies at one depth, so a search visits a node at most once. Its cost follows
+//! the path, not the number of routes, but for routes that have both a literal and `*` at many depths under one prefix:
+//! there each fork may be tried, at most all nodes under it. The method is part of the match: a path that only other methods know
 //! is [`Miss::MethodNotAllowed`], not [`Miss::NotFound`].
 //!
 //! A suffix `:x` of the last segment is a verb only where some route has that verb, and such routes are tried first;

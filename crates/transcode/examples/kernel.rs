@@ -40,7 +40,7 @@ fn main() {
     let wire = parse(&json);
     let print_options = PrintOptions::default();
     let print = |wire: &[u8]| {
-        let mut json = Vec::with_capacity(wire.len() * 2 + 64);
+        let mut json = Vec::with_capacity(plans.room(message, wire.len()));
         plans.print(message, wire, &print_options, &mut json).expect("wire format of the message");
         json
     };

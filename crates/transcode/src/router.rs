@@ -12,6 +12,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use smallvec::SmallVec;
+
 use crate::escape;
 use crate::template::{self, Segment, Template};
 
@@ -306,15 +308,18 @@ impl Node {
     }
 }
 
+/// The segments of a path; of most paths they need no memory of their own.
+type Segments<'p> = SmallVec<[&'p str; 8]>;
+
 /// Splits a path at its slashes: `/` has no segments, `/a/` has `a` and an empty one.
-fn split(path: &str) -> Option<Vec<&str>> {
+fn split(path: &str) -> Option<Segments<'_>> {
     let rest = path.strip_prefix('/')?;
-    Some(if rest.is_empty() { Vec::new() } else { rest.split('/').collect() })
+    Some(if rest.is_empty() { Segments::new() } else { rest.split('/').collect() })
 }
 
 /// The segments without the verb that the last one carries.
-fn without<'p>(segments: &[&'p str], verb: Option<&str>) -> Vec<&'p str> {
-    let mut segments = segments.to_vec();
+fn without<'p>(segments: &[&'p str], verb: Option<&str>) -> Segments<'p> {
+    let mut segments = Segments::from_slice(segments);
     if let (Some(verb), Some(last)) = (verb, segments.last_mut()) {
         *last = &last[..last.len() - verb.len() - 1];
     }

@@ -1,7 +1,7 @@
 //! From descriptors to plans, once, at start.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, ExtensionDescriptor, FieldDescriptor,
@@ -176,6 +176,7 @@ impl Context {
             names,
             dense: dense.into(),
             oneofs: message.oneofs().count() as u32,
+            growth: AtomicUsize::new(2 * super::GROWTH),
         }
     }
 

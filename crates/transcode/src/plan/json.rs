@@ -38,11 +38,13 @@ impl<'a> Json<'a> {
         Mark(self.at, self.depth) = mark;
     }
 
+    #[cold]
     pub(crate) fn syntax(&self, message: &'static str) -> Fail {
         Fail::new(ParseErrorKind::Syntax, self.at, message)
     }
 
     /// An error about the value that comes next: it is not what the field takes.
+    #[cold]
     pub(crate) fn mismatch(&mut self, expected: &str) -> Fail {
         let found = match self.peek() {
             Some(b'{') => "an object",
@@ -78,10 +80,10 @@ impl<'a> Json<'a> {
     }
 
     /// Takes an opening bracket; true if the matching closing one follows directly (and was taken).
+    #[inline]
     pub(crate) fn open(&mut self, bracket: u8) -> Result<bool> {
-        let expected = if bracket == b'{' { "an object" } else { "an array" };
         if self.peek() != Some(bracket) {
-            return Err(self.mismatch(expected));
+            return Err(self.mismatch(if bracket == b'{' { "an object" } else { "an array" }));
         }
         if self.depth == self.max_depth {
             return Err(Fail::new(ParseErrorKind::TooDeep, self.at, "nested too deeply"));
@@ -91,6 +93,7 @@ impl<'a> Json<'a> {
         Ok(self.close(bracket))
     }
 
+    #[inline]
     fn close(&mut self, bracket: u8) -> bool {
         let closed = self.eat(bracket + 2);
         self.depth -= usize::from(closed);
@@ -125,18 +128,11 @@ impl<'a> Json<'a> {
         Ok(key)
     }
 
-    /// Takes `"name"` and the colon if exactly this key comes next.
+    /// Takes these bytes if exactly they come next.
     #[inline]
-    pub(crate) fn eat_key(&mut self, name: &[u8]) -> bool {
-        let Some(rest) = self.text[self.at..].strip_prefix(b"\"") else { return false };
-        let Some(rest) = rest.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"\"")) else {
-            return false;
-        };
-        let before = std::mem::replace(&mut self.at, self.text.len() - rest.len());
-        let eaten = self.eat(b':');
-        if !eaten {
-            self.at = before;
-        }
+    pub(crate) fn eat_literal(&mut self, literal: &[u8]) -> bool {
+        let eaten = self.text[self.at..].starts_with(literal);
+        self.at += if eaten { literal.len() } else { 0 };
         eaten
     }
 
@@ -159,6 +155,7 @@ impl<'a> Json<'a> {
         Ok(scratch)
     }
 
+    #[cold]
     fn escaped(&mut self, scratch: &mut Vec<u8>) -> Result<()> {
         loop {
             match self.text.get(self.at) {
@@ -213,6 +210,7 @@ impl<'a> Json<'a> {
     }
 
     /// Takes a number and returns its text.
+    #[inline]
     pub(crate) fn number(&mut self) -> Result<&'a [u8]> {
         let rest = &self.text[self.at..];
         let length = number_len(rest);

@@ -188,14 +188,20 @@ fn billionths(text: &[u8]) -> Option<i32> {
 }
 
 fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
-    let (date, rest) = text.split_at_checked(19)?;
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if marks.iter().any(|(at, mark)| date[*at] != *mark) {
+    let (date, rest) = text.split_first_chunk::<19>()?;
+    let marks =
+        date[4] == b'-' && date[7] == b'-' && date[10] == b'T' && date[13] == b':' && date[16] == b':';
+    let mut digits_only = true;
+    let mut two = |at: usize| {
+        let (tens, ones) = (date[at].wrapping_sub(b'0'), date[at + 1].wrapping_sub(b'0'));
+        digits_only &= tens <= 9 && ones <= 9;
+        i64::from(tens) * 10 + i64::from(ones)
+    };
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if !marks || !digits_only {
         return None;
     }
-    let part = |from: usize, to: usize| digits(&date[from..to]);
-    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
-    let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let longest = match month {
         2 => 28 + i64::from(leap),

@@ -19,7 +19,8 @@ mod scalar;
 mod wire;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 pub use build::Error;
 pub use fail::{ParseError, ParseErrorKind};
@@ -62,7 +63,13 @@ pub(crate) struct Message {
     /// From a field number to its index plus one, for small numbers; the rest by binary search.
     pub(crate) dense: Box<[u16]>,
     pub(crate) oneofs: u32,
+    /// How many times as long its JSON was lately, in sixteenths: how much is reserved for the next one.
+    pub(crate) growth: AtomicUsize,
 }
+
+/// In what parts growth is counted, and the most that is believed.
+const GROWTH: usize = 16;
+const MOST_GROWTH: usize = 8 * GROWTH;
 
 /// The plan of a field.
 #[derive(Debug)]
@@ -193,7 +200,24 @@ impl Plans {
         options: &PrintOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), PrintError> {
-        print::Printer::new(self, options, out).message(message, wire)
+        let start = out.len();
+        print::Printer::new(self, options, out).message(message, wire)?;
+        let growth = &self.get(message).growth;
+        let (before, now) =
+            (growth.load(Relaxed), ((out.len() - start) * GROWTH).div_ceil(wire.len().max(GROWTH)));
+        // Up at once, down by and by.
+        let after = now.max(before - before.saturating_sub(now) / 8).min(MOST_GROWTH);
+        if after != before {
+            growth.store(after, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How many bytes to reserve for the JSON of a message that is so long on the wire, so that it need not grow: by how it was
+    /// with those before it.
+    pub fn room(&self, message: MessageId, wire: usize) -> usize {
+        let growth = self.get(message).growth.load(Relaxed);
+        (wire.saturating_mul(growth + 1) / GROWTH).saturating_add(64)
     }
 
     /// Turns one field of a wire-format message into JSON: the field's default if the message lacks it.

@@ -53,16 +53,26 @@ pub(crate) fn put_number(kind: Kind, text: &[u8], out: &mut Vec<u8>) -> Put {
             out.extend_from_slice(&value.to_le_bytes());
             Ok(value.to_bits() == 0)
         }
-        _ => put_integer(kind, integer(text, kind)?, out),
+        _ => match plain_integer(text) {
+            Some(value) => put_integer(kind, value, out),
+            None => put_integer(kind, integer(text, kind)?, out),
+        },
     }
 }
 
-fn put_integer(kind: Kind, value: i128, out: &mut Vec<u8>) -> Put {
+/// What may be written as an integer: i64 where that suffices, i128 for the rest.
+trait Integer: Copy + Default + PartialEq + TryInto<i32> + TryInto<i64> + TryInto<u32> + TryInto<u64> {}
+
+impl Integer for i64 {}
+impl Integer for i128 {}
+
+#[inline]
+fn put_integer<V: Integer>(kind: Kind, value: V, out: &mut Vec<u8>) -> Put {
     let range = || TextError::new("out of range", expected(kind));
-    let signed32 = || i32::try_from(value).map_err(|_| range());
-    let signed64 = || i64::try_from(value).map_err(|_| range());
-    let unsigned32 = || u32::try_from(value).map_err(|_| range());
-    let unsigned64 = || u64::try_from(value).map_err(|_| range());
+    let signed32 = || TryInto::<i32>::try_into(value).map_err(|_| range());
+    let signed64 = || TryInto::<i64>::try_into(value).map_err(|_| range());
+    let unsigned32 = || TryInto::<u32>::try_into(value).map_err(|_| range());
+    let unsigned64 = || TryInto::<u64>::try_into(value).map_err(|_| range());
     match kind {
         Kind::Int32 | Kind::Enum(_) => put_varint(out, i64::from(signed32()?).cast_unsigned()),
         Kind::Int64 => put_varint(out, signed64()?.cast_unsigned()),
@@ -76,7 +86,28 @@ fn put_integer(kind: Kind, value: i128, out: &mut Vec<u8>) -> Put {
         Kind::Sfixed64 => out.extend_from_slice(&signed64()?.to_le_bytes()),
         _ => return Err(TextError::new("not a number", expected(kind))),
     }
-    Ok(value == 0)
+    Ok(value == V::default())
+}
+
+/// The value of a text that is an integer of at most 18 digits, without leading zeros: nearly every one.
+#[inline]
+fn plain_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > 18 || *digits.first()? == b'0' && text.len() > 1 {
+        return None;
+    }
+    let mut value = 0;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
 }
 
 /// The number that a text stands for, without loss: `1.0` and `1e2` are integers, `1.5` is none.
@@ -178,8 +209,11 @@ pub(crate) fn put_string(plans: &Plans, kind: Kind, text: &[u8], out: &mut Vec<u
             }
             Ok(false)
         }
-        _ if number_len(text) == text.len() && !text.is_empty() => put_number(kind, text, out),
-        _ => Err(TextError::new("not an integer", expected(kind))),
+        _ => match plain_integer(text) {
+            Some(value) => put_integer(kind, value, out),
+            None if number_len(text) == text.len() && !text.is_empty() => put_number(kind, text, out),
+            None => Err(TextError::new("not an integer", expected(kind))),
+        },
     }
 }
 
@@ -307,6 +341,28 @@ mod tests {
             "123456789012345678901",
         ] {
             assert!(integer(text.as_bytes(), Kind::Int64).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_integers_are_those_that_need_no_thought() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("-12", Some(-12)),
+            ("999999999999999999", Some(999_999_999_999_999_999)),
+            ("-999999999999999999", Some(-999_999_999_999_999_999)),
+            ("1000000000000000000", None),
+            ("00", None),
+            ("-0", None),
+            ("01", None),
+            ("-", None),
+            ("", None),
+            ("1.0", None),
+            ("+1", None),
+            ("1a", None),
+        ] {
+            assert_eq!(plain_integer(text.as_bytes()), value, "{text}");
         }
     }
 

@@ -414,7 +414,7 @@ impl Call<'_> {
         let (content_type, body) = if route.raw_response {
             body::raw(&engine.plans, route, &message)?
         } else {
-            let json = body::json(engine, route, &message, message.len() * 2 + 64)?;
+            let json = body::json(engine, route, &message, engine.plans.room(route.output, message.len()))?;
             (HeaderValue::from_static("application/json"), json.into())
         };
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);

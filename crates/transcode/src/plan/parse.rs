@@ -9,7 +9,7 @@ use super::decimal;
 use super::fail::{Fail, ParseErrorKind, shown};
 use super::json::Json;
 use super::known::Known;
-use super::scalar::{TextError, expected, put_enum_number, put_number, put_string};
+use super::scalar::{TextError, expected, plain_integer, put_enum_number, put_number, put_string};
 use super::wire::{END_GROUP, LEN, close_len, open_len, put_tag, put_varint};
 use super::{Field, Kind, Message, MessageId, ParseOptions, Plans, Shape, UnknownFields};
 
@@ -409,9 +409,16 @@ impl<'a> Parser<'a> {
                     None => Err(TextError::new("out of range", "a decimal number of at most 40 characters")),
                 }
             }
-            (_, Some(b'"')) => {
+            (kind, Some(b'"')) => {
                 let text = self.json.string(&mut self.scratch)?;
-                put_string(self.plans, field.kind, text, self.out)
+                // Most of what stands in quotes and is no text.
+                match plain_integer(text) {
+                    Some(value) if kind == Kind::Int64 => {
+                        put_varint(self.out, value.cast_unsigned());
+                        Ok(value == 0)
+                    }
+                    _ => put_string(self.plans, kind, text, self.out),
+                }
             }
             (Kind::String | Kind::Bytes, _) => return Err(self.json.mismatch(expected(field.kind))),
             (Kind::Enum(_), Some(b'-' | b'0'..=b'9')) => {

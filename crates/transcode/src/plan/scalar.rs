@@ -91,7 +91,7 @@ fn put_integer<V: Integer>(kind: Kind, value: V, out: &mut Vec<u8>) -> Put {
 
 /// The value of a text that is an integer of at most 18 digits, without leading zeros: nearly every one.
 #[inline]
-fn plain_integer(text: &[u8]) -> Option<i64> {
+pub(crate) fn plain_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),

@@ -11,7 +11,7 @@ use prost_reflect::{
 use super::names::Names;
 use super::print::quote;
 use super::{
-    Enum, EnumId, EnumValue, Extensions, Field, Kind, Known, Message, MessageId, Plans, Shape, wire,
+    Enum, EnumId, EnumValue, Extensions, Field, Key, Kind, Known, Message, MessageId, Plans, Shape, wire,
 };
 
 /// Field numbers up to this many times the number of fields are looked up in a table.
@@ -195,7 +195,7 @@ impl Context {
             let mut key = vec![b','];
             quote(name.as_bytes(), &mut key);
             key.push(b':');
-            key.into_boxed_slice()
+            Key::new(key)
         };
         Field {
             number: field.number,

@@ -125,15 +125,7 @@ pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> bo
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let time = seconds.rem_euclid(86_400) as u32;
     let mut text = *b"0000-00-00T00:00:00";
-    let parts = [
-        year as u32 / 100,
-        year as u32 % 100,
-        month as u32,
-        day as u32,
-        time / 3600,
-        time / 60 % 60,
-        time % 60,
-    ];
+    let parts = [year / 100, year % 100, month, day, time / 3600, time / 60 % 60, time % 60];
     for (at, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
         text[at] += (part / 10) as u8;
         text[at + 1] += (part % 10) as u8;
@@ -254,16 +246,16 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// The date of a day since 1970-01-01, by the same source.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let day_of_era = days.rem_euclid(146_097);
+/// The date of a day since 1970-01-01 that is not before the year 0, by the same source.
+fn civil(days: i64) -> (u32, u32, u32) {
+    let days = (days + 719_468) as u32;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2), month, day)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

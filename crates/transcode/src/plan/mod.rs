@@ -88,15 +88,51 @@ pub(crate) struct Field {
     pub(crate) name: Box<str>,
     pub(crate) json_name: Box<str>,
     /// `,"jsonName":`
-    pub(crate) json_key: Box<[u8]>,
+    pub(crate) json_key: Key,
     /// `,"proto_name":`
-    pub(crate) proto_key: Box<[u8]>,
+    pub(crate) proto_key: Key,
     /// 64-bit integers print as numbers.
     pub(crate) number_in_json: bool,
     /// A string that also takes an exact JSON number.
     pub(crate) decimal: bool,
     /// How many bytes the last length of this field took: what is reserved for the next one.
     pub(crate) width: AtomicU8,
+}
+
+/// A key as it is printed behind another member: comma, name in quotes, colon.
+#[derive(Debug)]
+pub(crate) struct Key {
+    text: Box<[u8]>,
+    /// The same, as far as it goes: a copy of a fixed length is a few instructions, another one a call.
+    head: [u8; HEAD],
+}
+
+/// Longer than most keys.
+const HEAD: usize = 24;
+
+impl Key {
+    fn new(text: Vec<u8>) -> Self {
+        let mut head = [0; HEAD];
+        for (to, from) in head.iter_mut().zip(&text) {
+            *to = *from;
+        }
+        Self { text: text.into(), head }
+    }
+
+    #[inline]
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    #[inline]
+    fn append(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.text.len();
+        out.extend_from_slice(&self.head);
+        match self.text.get(HEAD..) {
+            Some(rest) => out.extend_from_slice(rest),
+            None => out.truncate(end),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -153,7 +153,7 @@ impl<'a> Parser<'a> {
             self.member(plan, index, bound, &mut seen).map_err(|fail| fail.field(&field.json_name))?;
             // Mostly a comma and the next field's key follow, without white space: one comparison.
             match plan.fields.get(next) {
-                Some(field) if self.json.eat_literal(&field.json_key) => likely = Some(next),
+                Some(field) if self.json.eat_literal(field.json_key.text()) => likely = Some(next),
                 _ => more = self.json.more(b'{')?,
             }
         }
@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
         if self.json.peek() == Some(b'"')
             && let Some(likely) = plan.fields.get(next)
             // The key as it is printed, without the comma.
-            && self.json.eat_literal(&likely.json_key[1..])
+            && self.json.eat_literal(&likely.json_key.text()[1..])
         {
             return Ok(Some(next));
         }

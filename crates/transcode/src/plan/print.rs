@@ -14,7 +14,7 @@ use base64::Engine as _;
 use super::json::{plain_len, scan};
 use super::known::Known;
 use super::wire::{FIXED32, FIXED64, LEN, Malformed, Raw, Reader, VARINT, unzigzag};
-use super::{Field, Kind, Message, MessageId, Plans, PrintOptions, Shape};
+use super::{Field, Key, Kind, Message, MessageId, Plans, PrintOptions, Shape};
 use met::{Met, collect, content, following, is_64_bit, is_default, is_packable, wire_of};
 
 /// Messages inside messages.
@@ -64,11 +64,14 @@ pub(super) struct Printer<'a> {
     depth: usize,
     /// The wire has left the order of numbers once: collect before printing.
     careful: bool,
+    /// Fields that are not on the wire may be wanted nonetheless.
+    fills: bool,
 }
 
 impl<'a> Printer<'a> {
     pub(super) fn new(plans: &'a Plans, options: &'a PrintOptions, out: &'a mut Vec<u8>) -> Self {
-        Self { plans, options, out, depth: 0, careful: false }
+        let fills = options.always_print_primitive_fields || options.always_print_empty_lists;
+        Self { plans, options, out, depth: 0, careful: false, fills }
     }
 
     /// Prints a message as a JSON value.
@@ -114,12 +117,13 @@ impl<'a> Printer<'a> {
             }
             return Ok(());
         }
-        let key = self.key_of(field).len();
+        let key = self.key_of(field).text().len();
         self.out.drain(start..start + key);
         Ok(())
     }
 
-    fn key_of<'f>(&self, field: &'f Field) -> &'f [u8] {
+    #[inline]
+    fn key_of<'f>(&self, field: &'f Field) -> &'f Key {
         if self.options.proto_names { &field.proto_key } else { &field.json_key }
     }
 
@@ -319,7 +323,7 @@ impl<'a> Printer<'a> {
     /// Prints the fields from `next` up to `end`, which are not on the wire, where the options want them.
     #[inline]
     fn defaults(&mut self, plan: &Message, next: usize, end: usize) {
-        if self.options.always_print_primitive_fields || self.options.always_print_empty_lists {
+        if self.fills {
             self.wanted_defaults(plan, next, end);
         }
     }
@@ -357,7 +361,7 @@ impl<'a> Printer<'a> {
 
     #[inline]
     fn put_key(&mut self, field: &Field) {
-        self.out.extend_from_slice(self.key_of(field));
+        self.key_of(field).append(self.out);
     }
 
     #[inline]

@@ -9,10 +9,9 @@ use proto::{
     WatchTransactionsRequest,
 };
 use std::pin::Pin;
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 /// What build.rs made of the bench service.
@@ -29,11 +28,12 @@ pub(crate) fn serve() -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(super::WORKERS).enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        println!("upstream http://{}", listener.local_addr()?);
+        // Without a delay: an answer's last piece would wait until the next request acknowledges what came before it.
+        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into())?.with_nodelay(Some(true));
+        println!("upstream http://{}", incoming.local_addr()?);
         println!("{READY}");
-        let server = Server::builder().tcp_nodelay(true).add_service(BenchServiceServer::new(Upstream));
-        server.serve_with_incoming(TcpListenerStream::new(listener)).await?;
+        let server = Server::builder().add_service(BenchServiceServer::new(Upstream));
+        server.serve_with_incoming(incoming).await?;
         Ok(())
     })
 }

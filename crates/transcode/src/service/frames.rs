@@ -92,6 +92,10 @@ impl Frames {
         }
         self.buffer.advance(FRAME_HEADER);
         let message = self.buffer.split_to(length).freeze();
+        if self.buffer.is_empty() {
+            // An empty rest would keep what it is the rest of, for as long as the stream is silent.
+            self.buffer = BytesMut::new();
+        }
         let Some(coding) = self.coding.filter(|_| flag == 1) else { return Ok(Some(message)) };
         match coding::decode(coding, message, self.limit) {
             Ok(message) => Ok(Some(message.into())),

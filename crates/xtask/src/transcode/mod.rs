@@ -145,7 +145,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         kernel::measure(&bench, &print).context("measure the kernel")?;
     }
     if chosen.contains(&Case::IdleStreams) {
-        print(&idle::measure(&bench).context("measure idle streams")?)?;
+        idle::measure(&bench, &print).context("measure idle streams")?;
     }
     Ok(())
 }

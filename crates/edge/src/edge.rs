@@ -27,7 +27,9 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
-use transcode::{BoxError, Compression, Extensions, Limits, PrintOptions, Protocols, Transcoder};
+use transcode::{
+    BoxError, Compression, Extensions, FieldBehavior, Limits, PrintOptions, Protocols, Transcoder,
+};
 
 /// What stands behind the edge: any gRPC service, chosen by path. Make one with [`upstream`].
 pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
@@ -151,6 +153,9 @@ impl Edge {
                 always_print_empty_lists: true,
                 ..PrintOptions::default()
             })
+            // What is required or must not change the services check: for every protocol, all fields at once, and knowing
+            // the values that are there.
+            .field_behavior(FieldBehavior { output_only: true, ..FieldBehavior::IGNORED })
             .limits(Limits {
                 // The edge guards bodies by method; this is the bound of all.
                 request_bytes: config.batch_body_bytes.max(config.body_bytes),

@@ -7,7 +7,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 use crate::coding::Coding;
 use crate::escape::Slash;
-use crate::plan::{Extensions, ParseOptions, Plans, PrintOptions};
+use crate::plan::{Extensions, FieldBehavior, ParseOptions, Plans, PrintOptions};
 use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
@@ -164,6 +164,19 @@ impl Builder {
     /// are with `body: "*"`, which leaves nothing to the query. Default: none.
     pub fn capture_parameters(mut self, field: impl Into<String>) -> Self {
         self.choices.capture = Some(field.into());
+        self
+    }
+
+    /// Lets clients ask for a part of an answer by the query parameter `fields`, or `$fields` where the request has a field of that
+    /// name: `fields=name,author.name`, `fields=books(name,author/name),next_page_token` (AIP-157). Default: yes.
+    pub fn partial_responses(mut self, on: bool) -> Self {
+        self.choices.partial = on;
+        self
+    }
+
+    /// What of `google.api.field_behavior` is held against requests of REST. Default: all of it.
+    pub fn field_behavior(mut self, behavior: FieldBehavior) -> Self {
+        self.choices.behavior = behavior;
         self
     }
 

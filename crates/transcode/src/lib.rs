@@ -74,7 +74,7 @@ pub use builder::{Builder, Compression, Resume};
 pub use coding::Coding;
 pub use error::{BoxError, Error, FieldViolation, Kind, Location, Result, http_status};
 pub use escape::{Slash, query_parameters};
-pub use plan::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
+pub use plan::{Extensions, FieldBehavior, ParseOptions, Plans, PrintOptions, UnknownFields};
 pub use render::{Aip193, ErrorContext, ErrorRenderer, Problem, code_name};
 pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;

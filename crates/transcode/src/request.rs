@@ -3,6 +3,7 @@
 //! Protobuf merges what is concatenated, so that no object is needed to weave the three. What each of them sets is kept
 //! apart by a tree of taken fields: a field set twice, or two members of a oneof, is an error, not a merge.
 
+mod behavior;
 mod capture;
 pub(crate) mod form;
 mod parameters;
@@ -12,8 +13,8 @@ use parameters::Parameters;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, TextError, close_len, open_len, put_duration,
-    put_field_mask, put_len, put_tag, put_timestamp,
+    Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, Selection, TextError, close_len, open_len,
+    put_duration, put_field_mask, put_len, put_tag, put_timestamp,
 };
 use crate::rule::{BodyRule, RoutePlan};
 
@@ -45,6 +46,8 @@ pub(crate) struct Woven {
     path: Vec<u8>,
     /// The query gave the mask that a PATCH would infer.
     masked: bool,
+    /// What the client wants of the answer, if not all.
+    pub(crate) selection: Option<Selection>,
 }
 
 /// The header of a gRPC frame: a flag and four bytes of length.
@@ -78,6 +81,7 @@ impl Woven {
         let query = query.unwrap_or_default();
         if !query.is_empty() || resumed.is_some() {
             let mut parameters = Parameters::of_query(plans, route, options, &mut woven.query);
+            let (mut selection, mut selected) = (None, false);
             for (count, parameter) in crate::escape::query_parameters(query).enumerate() {
                 if count == limits.query_parameters {
                     return Err(Error::boxed(ErrorKind::Query, "too many query parameters"));
@@ -85,13 +89,20 @@ impl Woven {
                 let Some((key, value)) = parameter else {
                     return Err(Error::boxed(ErrorKind::Query, "a bad escape in the query"));
                 };
+                if selects(plans, route, &key) {
+                    selection = select(plans, route, &key, &value, std::mem::replace(&mut selected, true))?;
+                    continue;
+                }
                 parameters.text(&key, &value)?;
             }
             if let (Some(plan), Some(id)) = (&route.resume, resumed) {
                 parameters.text(&plan.resume_from, id)?;
             }
+            woven.selection = selection;
             woven.masked = parameters.masked();
-            parameters.end()?;
+            behavior::check_parameters(plans, route, &parameters.end()?)?;
+        } else {
+            behavior::check_parameters(plans, route, &route.query_bound)?;
         }
         Ok(woven)
     }
@@ -143,23 +154,33 @@ impl Woven {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(());
+            return behavior::check_body(plans, route, &route.bound);
         }
+        let behavior = self.behavior(route);
         match route.body {
             BodyRule::No => {
                 return Err(Error::boxed(ErrorKind::Body, "this method takes no body"));
             }
             BodyRule::Whole => {
                 plans.parse_with(body, options, out, |parser| {
+                    parser.enforce(behavior);
                     parser.message(route.input, Some(&route.bound))
                 })?;
             }
             BodyRule::Field(index) => {
                 let bound = Some(&route.bound);
-                plans
-                    .parse_with(body, options, out, |parser| parser.body_field(route.input, index, bound))?;
+                let mut given = false;
+                plans.parse_with(body, options, out, |parser| {
+                    parser.enforce(behavior);
+                    given = parser.body_field(route.input, index, bound)?;
+                    Ok(())
+                })?;
+                if !given {
+                    return behavior::check_body(plans, route, &route.bound);
+                }
                 let message = plans.get(route.input).fields[index as usize].message();
-                let paths = || message.map_or(Ok(Vec::new()), |id| Ok(plans.mask(id, body, options)?));
+                let paths =
+                    || message.map_or(Ok(Vec::new()), |id| Ok(plans.mask(id, body, options, behavior)?));
                 self.mask(plans, route, paths, out)?;
             }
         }
@@ -187,6 +208,31 @@ impl Woven {
         close_len(out, at, 1);
         Ok(())
     }
+}
+
+/// Whether a query parameter says what the client wants of the answer: `$fields`, or `fields` where the request has no such field.
+fn selects(plans: &Plans, route: &RoutePlan, key: &str) -> bool {
+    let named = match key {
+        "fields" => plans.get(route.input).names.get(b"fields").is_none(),
+        key => key == "$fields",
+    };
+    named && route.partial && !route.raw_response
+}
+
+/// Reads what the client wants of the answer; `again`: it has said so already.
+fn select(
+    plans: &Plans,
+    route: &RoutePlan,
+    key: &str,
+    value: &str,
+    again: bool,
+) -> Result<Option<Selection>> {
+    let selection =
+        if again { Err("given twice".to_owned()) } else { plans.select(route.output, route.response, value) };
+    selection.map_err(|problem| {
+        let text = format!("query parameter {key}: {problem}");
+        Error::boxed(ErrorKind::Query, text).with_violation(key, problem, None)
+    })
 }
 
 /// Writes a `google.api.HttpBody`: the content type and the bytes as they came.

@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
 
 use crate::builder::Resume;
-use crate::plan::{Bound, Kind, Known, MessageId, Plans, Shape};
+use crate::plan::{Bound, FieldBehavior, Kind, Known, MessageId, Plans, Shape};
 use crate::request::Capture;
 use crate::router::{ANY_METHOD, AddError, Router};
 use crate::rules::Rules;
@@ -66,6 +66,7 @@ pub(crate) enum BodyRule {
 
 /// A route, ready to run.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a route")]
 pub(crate) struct RoutePlan {
     pub(crate) rpc: MethodDescriptor,
     pub(crate) template: String,
@@ -82,6 +83,10 @@ pub(crate) struct RoutePlan {
     /// What path and body set, so that the query must not.
     pub(crate) query_bound: Bound,
     pub(crate) body: BodyRule,
+    pub(crate) behavior: FieldBehavior,
+    pub(crate) is_patch: bool,
+    /// The client may ask for a part of the answer.
+    pub(crate) partial: bool,
     /// The body is a `google.api.HttpBody`: taken as it is.
     pub(crate) raw_body: bool,
     /// The field of the response message that is the HTTP body, if not the whole.
@@ -117,6 +122,8 @@ pub(crate) struct Choices {
     pub(crate) unannotated: bool,
     /// The name of the field that takes unknown query parameters.
     pub(crate) capture: Option<String>,
+    pub(crate) behavior: FieldBehavior,
+    pub(crate) partial: bool,
     pub(crate) success: OfMethod<StatusCode>,
     pub(crate) resume: OfMethod<Option<Resume>>,
 }
@@ -127,6 +134,8 @@ impl Default for Choices {
             rules: Rules::default(),
             unannotated: false,
             capture: None,
+            behavior: FieldBehavior::ENFORCED,
+            partial: true,
             success: Box::new(|_| StatusCode::OK),
             resume: Box::new(|_| None),
         }
@@ -186,9 +195,10 @@ fn at_its_path(rpc: &MethodDescriptor) -> Binding {
 /// The route of a method at its gRPC path: whole messages both ways, whatever its HTTP rule says.
 pub(crate) fn rpc_route(rpc: &MethodDescriptor, plans: &Plans) -> Result<RoutePlan, BuildError> {
     let binding = at_its_path(rpc);
+    let choices = Choices { behavior: FieldBehavior::IGNORED, ..Choices::default() };
     let route = crate::template::Template::parse(&binding.template)
         .map_err(|error| error.to_string())
-        .and_then(|template| plan(rpc, &binding, &template, &Choices::default(), plans));
+        .and_then(|template| plan(rpc, &binding, &template, &choices, plans));
     route.map_err(|problem| BuildError::Rule { rpc: rpc.full_name().to_owned(), problem })
 }
 
@@ -332,6 +342,9 @@ fn plan(
         bound,
         query_bound,
         body,
+        behavior: choices.behavior,
+        partial: choices.partial,
+        is_patch: binding.method == "PATCH",
         raw_body,
         response,
         raw_response,

@@ -8,6 +8,7 @@ use prost_reflect::{
     MessageDescriptor, Syntax, Value,
 };
 
+use super::behavior;
 use super::names::Names;
 use super::print::quote;
 use super::{
@@ -49,6 +50,7 @@ struct Resolved {
     enum_spelling: Option<ExtensionDescriptor>,
     number: Option<ExtensionDescriptor>,
     decimal: Option<ExtensionDescriptor>,
+    behavior: Option<ExtensionDescriptor>,
     strip_enum_prefix: bool,
     any_enum_case: bool,
 }
@@ -72,6 +74,7 @@ impl Plans {
             enum_spelling: find(&extensions.enum_spelling, "string", prost_reflect::Kind::String)?,
             number: find(&extensions.number, "bool", prost_reflect::Kind::Bool)?,
             decimal: find(&extensions.decimal, "bool", prost_reflect::Kind::Bool)?,
+            behavior: pool.get_extension_by_name(behavior::EXTENSION),
             strip_enum_prefix: extensions.strip_enum_prefix,
             any_enum_case: extensions.any_enum_case,
         };
@@ -169,15 +172,28 @@ impl Context {
                 dense[field.number as usize] = index;
             }
         }
+        let is_required = |field: &Described| self.behaves(&field.options, behavior::REQUIRED);
+        let required = (0..).zip(&described).filter(|(_, field)| is_required(field)).map(|(index, _)| index);
         Message {
             name: message.full_name().into(),
             known: Known::of(message.full_name()),
+            required: required.collect(),
             fields: described.into_iter().map(|field| self.field(field)).collect(),
             names,
             dense: dense.into(),
             oneofs: message.oneofs().count() as u32,
             growth: AtomicUsize::new(2 * super::GROWTH),
         }
+    }
+
+    /// Whether `google.api.field_behavior` says this of a field.
+    fn behaves(&self, options: &DynamicMessage, behavior: i32) -> bool {
+        let extension = self.resolved.behavior.as_ref().filter(|extension| options.has_extension(extension));
+        extension.is_some_and(|extension| {
+            let value = options.get_extension(extension);
+            let mut values = value.as_list().into_iter().flatten();
+            values.any(|value| value.as_enum_number() == Some(behavior))
+        })
     }
 
     fn field(&self, field: Described) -> Field {
@@ -209,6 +225,8 @@ impl Context {
             proto_key: key(&field.name),
             number_in_json: marked(&self.resolved.number),
             decimal: marked(&self.resolved.decimal),
+            output_only: self.behaves(&field.options, behavior::OUTPUT_ONLY),
+            immutable: self.behaves(&field.options, behavior::IMMUTABLE),
             name: field.name.into(),
             json_name: field.json_name.into(),
             width: AtomicU8::new(1),

@@ -18,6 +18,10 @@ pub enum ParseErrorKind {
     Collision,
     /// Nesting beyond the limit.
     TooDeep,
+    /// More members and elements than the limit.
+    TooMany,
+    /// A required field that is missing, or one that must not change.
+    Behavior,
 }
 
 /// A JSON text that cannot become a message.

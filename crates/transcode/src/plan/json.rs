@@ -1,7 +1,9 @@
 //! A strict JSON reader over bytes (RFC 8259): values are taken from the text in place, nothing is built.
 //!
-//! The text must be UTF-8 as a whole; [`Json::new`] checks that once. Nesting is bounded.
+//! The text must be UTF-8 as a whole; [`Json::new`] checks that once. Nesting is bounded, and so is how
+//! much there is.
 
+use super::ParseOptions;
 use super::fail::{Fail, ParseErrorKind};
 
 type Result<T> = std::result::Result<T, Fail>;
@@ -12,16 +14,24 @@ pub(crate) struct Json<'a> {
     at: usize,
     depth: usize,
     max_depth: usize,
+    /// How many more members and elements may come.
+    left: usize,
 }
 
 /// A place to come back to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark(usize, usize);
+pub(crate) struct Mark {
+    at: usize,
+    depth: usize,
+    left: usize,
+}
 
 impl<'a> Json<'a> {
-    pub(crate) fn new(text: &'a [u8], max_depth: usize) -> Result<Self> {
+    pub(crate) fn new(text: &'a [u8], options: &ParseOptions) -> Result<Self> {
         match std::str::from_utf8(text) {
-            Ok(_) => Ok(Self { text, at: 0, depth: 0, max_depth }),
+            Ok(_) => {
+                Ok(Self { text, at: 0, depth: 0, max_depth: options.max_depth, left: options.max_values })
+            }
             Err(e) => Err(Fail::new(ParseErrorKind::Syntax, e.valid_up_to(), "not UTF-8")),
         }
     }
@@ -31,11 +41,11 @@ impl<'a> Json<'a> {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.at, self.depth)
+        Mark { at: self.at, depth: self.depth, left: self.left }
     }
 
     pub(crate) fn reset(&mut self, mark: Mark) {
-        Mark(self.at, self.depth) = mark;
+        Mark { at: self.at, depth: self.depth, left: self.left } = mark;
     }
 
     #[cold]
@@ -90,7 +100,25 @@ impl<'a> Json<'a> {
         }
         self.at += 1;
         self.depth += 1;
-        Ok(self.close(bracket))
+        if self.close(bracket) {
+            return Ok(true);
+        }
+        self.count().map(|()| false)
+    }
+
+    /// Counts a member or an element that comes next.
+    #[inline]
+    pub(crate) fn count(&mut self) -> Result<()> {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => return Err(self.too_many()),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_many(&self) -> Fail {
+        Fail::new(ParseErrorKind::TooMany, self.at, "too many members and elements")
     }
 
     #[inline]
@@ -104,7 +132,7 @@ impl<'a> Json<'a> {
     #[inline]
     pub(crate) fn more(&mut self, bracket: u8) -> Result<bool> {
         if self.eat(b',') {
-            return Ok(true);
+            return self.count().map(|()| true);
         }
         if self.close(bracket) {
             return Ok(false);

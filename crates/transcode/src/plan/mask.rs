@@ -6,7 +6,7 @@
 use super::fail::Fail;
 use super::json::Json;
 use super::known::Known;
-use super::{Message, MessageId, ParseOptions, Plans, Shape};
+use super::{FieldBehavior, Message, MessageId, ParseOptions, Plans, Shape};
 
 type Result<T> = std::result::Result<T, Fail>;
 
@@ -16,9 +16,10 @@ pub(crate) fn infer(
     message: MessageId,
     json: &[u8],
     options: &ParseOptions,
+    behavior: FieldBehavior,
 ) -> Result<Vec<String>> {
     let mut walk =
-        Walk { plans, json: Json::new(json, options.max_depth)?, scratch: Vec::new(), paths: Vec::new() };
+        Walk { plans, behavior, json: Json::new(json, options)?, scratch: Vec::new(), paths: Vec::new() };
     if walk.json.peek() == Some(b'{') {
         walk.object(plans.get(message), "")?;
     }
@@ -27,6 +28,7 @@ pub(crate) fn infer(
 
 struct Walk<'a> {
     plans: &'a Plans,
+    behavior: FieldBehavior,
     json: Json<'a>,
     scratch: Vec<u8>,
     paths: Vec<String>,
@@ -37,9 +39,9 @@ impl Walk<'_> {
         let mut more = !self.json.open(b'{')?;
         while more {
             let key = self.json.key(&mut self.scratch)?;
-            match plan.names.get(key) {
-                Some(index) => {
-                    let field = &plan.fields[index as usize];
+            let field = plan.names.get(key).map(|index| &plan.fields[index as usize]);
+            match field.filter(|field| !(self.behavior.output_only && field.output_only)) {
+                Some(field) => {
                     let inside = field.message().map(|id| self.plans.get(id));
                     let inside = inside.filter(|m| m.known == Known::No && field.shape == Shape::Singular);
                     let path = format!("{prefix}{}", field.name);

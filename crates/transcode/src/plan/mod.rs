@@ -5,6 +5,8 @@
 //! once and written as wire format ([`Plans::parse`]), wire format is read once and written as JSON ([`Plans::print`]).
 //! No message object exists in between. The mapping is proto3 JSON (<https://protobuf.dev/programming-guides/json>).
 
+mod behavior;
+mod bound;
 mod build;
 mod decimal;
 mod fail;
@@ -16,22 +18,27 @@ mod options;
 mod parse;
 mod print;
 mod scalar;
+mod select;
 mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 
+pub use behavior::FieldBehavior;
 pub use build::Error;
 pub use fail::{ParseError, ParseErrorKind};
 pub use options::{Extensions, ParseOptions, PrintOptions, UnknownFields};
 pub use print::PrintError;
 
+pub(crate) use behavior::{MISSING, UNCHANGEABLE};
+pub(crate) use bound::{Bound, Taken};
 pub(crate) use fail::shown;
 pub(crate) use json::Json;
 pub(crate) use known::{Known, put_duration, put_field_mask, put_timestamp};
-pub(crate) use parse::{Bound, Parser, Taken};
+pub(crate) use parse::Parser;
 pub(crate) use scalar::TextError;
+pub(crate) use select::Selection;
 pub(crate) use wire::{LEN, Raw, Reader, close_len, open_len, put_len, put_tag};
 
 use names::Names;
@@ -63,6 +70,8 @@ pub(crate) struct Message {
     /// From a field number to its index plus one, for small numbers; the rest by binary search.
     pub(crate) dense: Box<[u16]>,
     pub(crate) oneofs: u32,
+    /// The fields that every request must give.
+    pub(crate) required: Box<[u32]>,
     /// How many times as long its JSON was lately, in sixteenths: how much is reserved for the next one.
     pub(crate) growth: AtomicUsize,
 }
@@ -95,6 +104,10 @@ pub(crate) struct Field {
     pub(crate) number_in_json: bool,
     /// A string that also takes an exact JSON number.
     pub(crate) decimal: bool,
+    /// Ignored in requests.
+    pub(crate) output_only: bool,
+    /// Not to be changed by updates.
+    pub(crate) immutable: bool,
     /// How many bytes the last length of this field took: what is reserved for the next one.
     pub(crate) width: AtomicU8,
 }
@@ -218,7 +231,7 @@ impl Plans {
         value: impl FnOnce(&mut Parser<'_>) -> Result<(), fail::Fail>,
     ) -> Result<(), ParseError> {
         let run = || {
-            let mut parser = Parser::new(self, options, Json::new(json, options.max_depth)?, out);
+            let mut parser = Parser::new(self, options, Json::new(json, options)?, out);
             value(&mut parser)?;
             parser.end()
         };
@@ -256,16 +269,22 @@ impl Plans {
         (wire.saturating_mul(growth + 1) / GROWTH).saturating_add(64)
     }
 
-    /// Turns one field of a wire-format message into JSON: the field's default if the message lacks it.
-    pub(crate) fn print_field(
+    /// Turns a part of a wire-format message into JSON: one field, or the whole, and what of it is selected. A field that the
+    /// message lacks is its default.
+    pub(crate) fn print_part(
         &self,
         message: MessageId,
-        field: u32,
+        field: Option<u32>,
+        selection: Option<&Selection>,
         wire: &[u8],
         options: &PrintOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), PrintError> {
-        print::Printer::new(self, options, out).only(message, field, wire)
+        let mut printer = print::Printer::new(self, options, out).select(selection);
+        match field {
+            Some(field) => printer.only(message, field, wire),
+            None => printer.message(message, wire),
+        }
     }
 
     /// The paths that a JSON text names in a message: the field mask of a PATCH with this body.
@@ -274,8 +293,9 @@ impl Plans {
         message: MessageId,
         json: &[u8],
         options: &ParseOptions,
+        behavior: FieldBehavior,
     ) -> Result<Vec<String>, ParseError> {
-        mask::infer(self, message, json, options).map_err(|fail| fail.locate(json))
+        mask::infer(self, message, json, options, behavior).map_err(|fail| fail.locate(json))
     }
 
     pub(crate) fn get(&self, id: MessageId) -> &Message {

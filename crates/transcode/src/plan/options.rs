@@ -36,11 +36,13 @@ pub struct ParseOptions {
     pub unknown_fields: UnknownFields,
     /// How deep objects and arrays may nest.
     pub max_depth: usize,
+    /// How many members of objects and elements of arrays a text may have, altogether. 2^20.
+    pub max_values: usize,
 }
 
 impl Default for ParseOptions {
     fn default() -> Self {
-        Self { unknown_fields: UnknownFields::Reject, max_depth: 100 }
+        Self { unknown_fields: UnknownFields::Reject, max_depth: 100, max_values: 1 << 20 }
     }
 }
 

@@ -5,65 +5,19 @@ mod known;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::bound::{Bound, Taken};
 use super::decimal;
 use super::fail::{Fail, ParseErrorKind, shown};
 use super::json::Json;
 use super::known::Known;
 use super::scalar::{TextError, expected, plain_integer, put_enum_number, put_number, put_string};
 use super::wire::{END_GROUP, LEN, close_len, open_len, put_tag, put_varint};
-use super::{Field, Kind, Message, MessageId, ParseOptions, Plans, Shape, UnknownFields};
+use super::{
+    Field, FieldBehavior, Kind, MISSING, Message, MessageId, ParseOptions, Plans, Shape, UNCHANGEABLE,
+    UnknownFields,
+};
 
 type Result<T> = std::result::Result<T, Fail>;
-
-/// Fields of a message that path or query have set already, so that the body must not.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// By field index.
-    fields: Vec<(u32, Taken)>,
-    oneofs: Vec<u32>,
-}
-
-/// How much of a field is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Taken {
-    Whole,
-    /// Only some fields of the message inside.
-    Inside(Bound),
-}
-
-impl Bound {
-    /// Marks the field at the end of `path` (field indices from `message` down); false if it, a part of it, its parent
-    /// as a whole, or another member of its oneof is taken already.
-    pub(crate) fn take(&mut self, plans: &Plans, message: MessageId, path: &[u32]) -> bool {
-        let Some((&index, rest)) = path.split_first() else { return false };
-        let field = &plans.get(message).fields[index as usize];
-        let known = self.fields.iter().position(|(taken, _)| *taken == index);
-        let at = match (known, field.oneof) {
-            (Some(at), _) => at,
-            (None, Some(oneof)) if self.oneofs.contains(&oneof) => return false,
-            (None, oneof) => {
-                self.oneofs.extend(oneof);
-                self.fields.push((
-                    index,
-                    if rest.is_empty() { Taken::Whole } else { Taken::Inside(Self::default()) },
-                ));
-                self.fields.len() - 1
-            }
-        };
-        match (&mut self.fields[at].1, field.message()) {
-            (Taken::Inside(inside), Some(message)) if !rest.is_empty() => inside.take(plans, message, rest),
-            _ => known.is_none() && rest.is_empty(),
-        }
-    }
-
-    /// What is taken of a field, or of the oneof that it belongs to.
-    pub(crate) fn get(&self, index: u32, field: &Field) -> Option<&Taken> {
-        if let Some((_, taken)) = self.fields.iter().find(|(taken, _)| *taken == index) {
-            return Some(taken);
-        }
-        field.oneof.filter(|oneof| self.oneofs.contains(oneof)).map(|_| &Taken::Whole)
-    }
-}
 
 /// A set of small numbers: which fields and oneofs of a message were seen.
 #[derive(Debug, Default)]
@@ -73,6 +27,14 @@ struct Seen {
 }
 
 impl Seen {
+    fn contains(&self, number: usize) -> bool {
+        let word = match number / 64 {
+            0 => self.first,
+            word => self.rest.get(word - 1).copied().unwrap_or_default(),
+        };
+        word & 1 << (number % 64) != 0
+    }
+
     /// Adds a number; false if it was there.
     #[inline]
     fn insert(&mut self, number: usize) -> bool {
@@ -104,6 +66,7 @@ enum Wrote {
 pub(crate) struct Parser<'a> {
     plans: &'a Plans,
     options: &'a ParseOptions,
+    behavior: FieldBehavior,
     json: Json<'a>,
     out: &'a mut Vec<u8>,
     scratch: Vec<u8>,
@@ -116,7 +79,12 @@ impl<'a> Parser<'a> {
         json: Json<'a>,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self { plans, options, json, out, scratch: Vec::new() }
+        Self { plans, options, behavior: FieldBehavior::IGNORED, json, out, scratch: Vec::new() }
+    }
+
+    /// Holds what comes to this.
+    pub(crate) fn enforce(&mut self, behavior: FieldBehavior) {
+        self.behavior = behavior;
     }
 
     pub(crate) fn end(&mut self) -> Result<()> {
@@ -153,8 +121,27 @@ impl<'a> Parser<'a> {
             self.member(plan, index, bound, &mut seen).map_err(|fail| fail.field(&field.json_name))?;
             // Mostly a comma and the next field's key follow, without white space: one comparison.
             match plan.fields.get(next) {
-                Some(field) if self.json.eat_literal(field.json_key.text()) => likely = Some(next),
+                Some(field) if self.json.eat_literal(field.json_key.text()) => {
+                    self.json.count()?;
+                    likely = Some(next);
+                }
                 _ => more = self.json.more(b'{')?,
+            }
+        }
+        if self.behavior.required && !plan.required.is_empty() {
+            self.required(plan, bound, &seen)?;
+        }
+        Ok(())
+    }
+
+    /// Checks, at the end of an object, that nothing required is missing.
+    fn required(&self, plan: &Message, bound: Option<&Bound>, seen: &Seen) -> Result<()> {
+        for index in &plan.required {
+            let field = &plan.fields[*index as usize];
+            let given = seen.contains((plan.oneofs + index) as usize);
+            if !given && bound.is_none_or(|bound| bound.get(*index, field).is_none()) {
+                let fail = Fail::new(ParseErrorKind::Behavior, self.json.offset(), MISSING);
+                return Err(fail.field(&field.json_name));
             }
         }
         Ok(())
@@ -173,8 +160,17 @@ impl<'a> Parser<'a> {
         if !seen.insert(plan.oneofs as usize + index) {
             return Err(Fail::new(ParseErrorKind::Duplicate, self.json.offset(), "given twice"));
         }
+        if field.output_only && self.behavior.output_only {
+            return self.json.skip(&mut self.scratch);
+        }
         if self.json.peek() == Some(b'n') && self.absent(field)? {
+            if self.behavior.required && plan.required.contains(&(index as u32)) {
+                return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), MISSING));
+            }
             return Ok(());
+        }
+        if field.immutable && self.behavior.immutable {
+            return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), UNCHANGEABLE));
         }
         if let Some(oneof) = field.oneof
             && !seen.insert(oneof as usize)
@@ -227,11 +223,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Writes the field with this index of `message` from the value that comes next: the body of a rule `body: "f"`.
-    pub(crate) fn body_field(&mut self, message: MessageId, index: u32, bound: Option<&Bound>) -> Result<()> {
+    /// Writes the field with this index of `message` from the value that comes next: the body of a rule `body: "f"`. False if
+    /// that is a null that stands for absence.
+    pub(crate) fn body_field(
+        &mut self,
+        message: MessageId,
+        index: u32,
+        bound: Option<&Bound>,
+    ) -> Result<bool> {
         let plan = self.plans.get(message);
         let field = &plan.fields[index as usize];
-        if self.absent(field)? { Ok(()) } else { self.bound_field(plan, index as usize, bound) }
+        if self.absent(field)? {
+            return Ok(false);
+        }
+        self.bound_field(plan, index as usize, bound).map(|()| true)
     }
 
     fn bound_field(&mut self, plan: &'a Message, index: usize, bound: Option<&Bound>) -> Result<()> {

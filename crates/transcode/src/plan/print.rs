@@ -6,16 +6,15 @@
 //! and printed in order.
 
 mod known;
+mod list;
 mod map;
 mod met;
+mod value;
 
-use base64::Engine as _;
-
-use super::json::{plain_len, scan};
 use super::known::Known;
-use super::wire::{FIXED32, FIXED64, LEN, Malformed, Raw, Reader, VARINT, unzigzag};
-use super::{Field, Key, Kind, Message, MessageId, Plans, PrintOptions, Shape};
-use met::{Met, collect, content, following, is_64_bit, is_default, is_packable, wire_of};
+use super::wire::{LEN, Malformed, Raw, Reader, VARINT};
+use super::{Field, Key, Kind, Message, MessageId, Plans, PrintOptions, Selection, Shape};
+use met::{Met, collect, content, is_64_bit, is_default, is_packable, wire_of};
 
 /// Messages inside messages.
 const MAX_DEPTH: usize = 100;
@@ -55,6 +54,8 @@ impl From<Malformed> for PrintError {
     }
 }
 
+pub(crate) use value::quote;
+
 type Result<T> = std::result::Result<T, PrintError>;
 
 pub(super) struct Printer<'a> {
@@ -66,12 +67,19 @@ pub(super) struct Printer<'a> {
     careful: bool,
     /// Fields that are not on the wire may be wanted nonetheless.
     fills: bool,
+    /// What is wanted of the message that comes next: everything where this is `None`.
+    selection: Option<&'a Selection>,
 }
 
 impl<'a> Printer<'a> {
     pub(super) fn new(plans: &'a Plans, options: &'a PrintOptions, out: &'a mut Vec<u8>) -> Self {
         let fills = options.always_print_primitive_fields || options.always_print_empty_lists;
-        Self { plans, options, out, depth: 0, careful: false, fills }
+        Self { plans, options, out, depth: 0, careful: false, fills, selection: None }
+    }
+
+    /// Prints only what is selected.
+    pub(super) fn select(self, selection: Option<&'a Selection>) -> Self {
+        Self { selection, ..self }
     }
 
     /// Prints a message as a JSON value.
@@ -130,21 +138,25 @@ impl<'a> Printer<'a> {
     /// Prints a message's fields, each with a comma before it.
     fn members(&mut self, plan: &Message, wire: &[u8]) -> Result<()> {
         let start = self.out.len();
-        if !self.careful {
+        if !self.careful && self.selection.is_none() {
             if self.in_order(plan, wire)? {
                 return Ok(());
             }
             self.out.truncate(start);
             self.careful = true;
         }
-        let mut met = collect(plan, wire, |field, raw| self.fits(field, raw))?;
+        let selection = self.selection;
+        let wanted = |field: &Field| selection.is_none_or(|selection| selection.has(field.number));
+        let mut met = collect(plan, wire, |field, raw| wanted(field) && self.fits(field, raw))?;
         met.sort_by_key(|(index, _)| *index);
         let mut rest = &met[..];
         let mut next = 0;
         while let Some(&(index, _)) = rest.first() {
             self.defaults(plan, next, index);
             let count = rest.iter().take_while(|(of, _)| *of == index).count();
+            self.selection = selection.and_then(|selection| selection.inside(plan.fields[index].number));
             self.collected(plan, index, &rest[..count], false)?;
+            self.selection = selection;
             rest = &rest[count..];
             next = index + 1;
         }
@@ -240,41 +252,6 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Prints a list of length-delimited values, the first of which comes next.
-    fn next_list(&mut self, field: &Field, reader: &mut Reader<'_>) -> Result<()> {
-        self.put_key(field);
-        let mut before = b'[';
-        loop {
-            self.out.push(before);
-            let bytes = reader.bytes()?;
-            self.delimited(field, bytes)?;
-            before = b',';
-            if !reader.eat_tag(field.number, LEN) {
-                break;
-            }
-        }
-        self.out.push(b']');
-        Ok(())
-    }
-
-    /// Prints a list or a map, the first of whose values was read.
-    fn several<'w>(
-        &mut self,
-        field: &Field,
-        shape: Shape,
-        first: Raw<'w>,
-        reader: &mut Reader<'w>,
-    ) -> Result<()> {
-        let Shape::Map(entry) = shape else { return self.list(field, first, || following(reader, field)) };
-        let mut entries = Vec::new();
-        let mut raw = Some(first);
-        while let Some(Raw::Len(bytes)) = raw {
-            entries.push(bytes);
-            raw = following(reader, field)?;
-        }
-        self.map(field, self.plans.get(entry), &entries)
-    }
-
     /// Prints a field from all its values. `always`: also a default that is otherwise left out.
     fn collected(&mut self, plan: &Message, index: usize, met: &[Met<'_>], always: bool) -> Result<()> {
         let field = &plan.fields[index];
@@ -329,7 +306,9 @@ impl<'a> Printer<'a> {
     }
 
     fn wanted_defaults(&mut self, plan: &Message, next: usize, end: usize) {
-        for field in &plan.fields[next..end] {
+        let selection = self.selection;
+        let selected = |field: &&Field| selection.is_none_or(|selection| selection.has(field.number));
+        for field in plan.fields[next..end].iter().filter(selected) {
             let wanted = match field.shape {
                 Shape::Singular => field.implicit && self.options.always_print_primitive_fields,
                 // Extensions are not the message's own: an empty one is no part of its form.
@@ -372,187 +351,4 @@ impl<'a> Printer<'a> {
         self.put_key(field);
         self.value(field, raw)
     }
-
-    /// Prints a list from its first value and those that `more` yields; packed runs are taken apart.
-    fn list<'w>(
-        &mut self,
-        field: &Field,
-        first: Raw<'w>,
-        mut more: impl FnMut() -> std::result::Result<Option<Raw<'w>>, Malformed>,
-    ) -> Result<()> {
-        let start = self.out.len();
-        self.put_key(field);
-        let opening = self.out.len();
-        let mut value = Some(first);
-        while let Some(raw) = value {
-            match raw {
-                Raw::Len(packed) if is_packable(field.kind) => {
-                    let mut reader = Reader::new(packed);
-                    while !reader.rest.is_empty() {
-                        let raw = match field.wire {
-                            FIXED64 => Raw::Fixed64(reader.fixed64()?),
-                            FIXED32 => Raw::Fixed32(reader.fixed32()?),
-                            _ => Raw::Varint(reader.varint()?),
-                        };
-                        self.element(field, raw)?;
-                    }
-                }
-                raw => self.element(field, raw)?,
-            }
-            value = more()?;
-        }
-        match self.out.get_mut(opening) {
-            Some(comma) => *comma = b'[',
-            None if self.options.always_print_empty_lists => self.out.push(b'['),
-            None => {
-                self.out.truncate(start);
-                return Ok(());
-            }
-        }
-        self.out.push(b']');
-        Ok(())
-    }
-
-    fn element(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
-        if !self.fits(field, raw) {
-            return Ok(());
-        }
-        self.out.push(b',');
-        self.value(field, raw)
-    }
-
-    /// Prints a value, whose wire type fits.
-    fn value(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
-        match (field.kind, raw) {
-            (Kind::Group(id), _) => return self.message(id, content(raw)),
-            (_, Raw::Len(bytes)) => return self.delimited(field, bytes),
-            (_, Raw::Varint(value)) => self.varint(field, value),
-            (Kind::Double, Raw::Fixed64(bits)) => self.float(f64::from_bits(bits)),
-            (Kind::Float, Raw::Fixed32(bits)) => self.float(f32::from_bits(bits)),
-            (Kind::Sfixed32, Raw::Fixed32(value)) => self.integer(field, value.cast_signed()),
-            (_, Raw::Fixed32(value)) => self.integer(field, value),
-            (Kind::Sfixed64, Raw::Fixed64(value)) => self.integer(field, value.cast_signed()),
-            (_, Raw::Fixed64(value)) => self.integer(field, value),
-            // A group stands in fields of groups only.
-            (_, Raw::Group(_)) => return Err(PrintError::Malformed),
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn delimited(&mut self, field: &Field, bytes: &[u8]) -> Result<()> {
-        match field.kind {
-            Kind::Message(id) | Kind::Group(id) => self.message(id, bytes),
-            Kind::String => self.text(field, bytes),
-            _ => {
-                self.base64(bytes);
-                Ok(())
-            }
-        }
-    }
-
-    #[inline]
-    fn text(&mut self, field: &Field, text: &[u8]) -> Result<()> {
-        // Most texts are ASCII without anything to escape: one look tells both.
-        let (plain, ascii) = scan(text);
-        if plain == text.len() && ascii {
-            self.out.reserve(text.len() + 2);
-            self.out.push(b'"');
-            self.out.extend_from_slice(text);
-            self.out.push(b'"');
-            return Ok(());
-        }
-        if str::from_utf8(text).is_err() {
-            return Err(PrintError::Utf8 { field: field.name.to_string() });
-        }
-        quote(text, self.out);
-        Ok(())
-    }
-
-    #[inline]
-    fn varint(&mut self, field: &Field, value: u64) {
-        match field.kind {
-            Kind::Enum(id) => self.enumeration(id, value as i32),
-            Kind::Bool => self.out.extend_from_slice(if value == 0 { b"false" } else { b"true" }),
-            Kind::Int32 => self.integer(field, value as i32),
-            Kind::Int64 => self.integer(field, value.cast_signed()),
-            Kind::Uint32 => self.integer(field, value as u32),
-            Kind::Sint32 => self.integer(field, unzigzag(u64::from(value as u32)) as i32),
-            Kind::Sint64 => self.integer(field, unzigzag(value)),
-            _ => self.integer(field, value),
-        }
-    }
-
-    #[inline]
-    fn integer(&mut self, field: &Field, value: impl itoa::Integer) {
-        let quoted = is_64_bit(field.kind) && !field.number_in_json && !self.options.int64_as_numbers;
-        if quoted {
-            self.out.push(b'"');
-        }
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        if quoted {
-            self.out.push(b'"');
-        }
-    }
-
-    fn float(&mut self, value: impl zmij::Float) {
-        let text: &[u8] = match zmij::Buffer::new().format(value) {
-            "NaN" => b"\"NaN\"",
-            "inf" => b"\"Infinity\"",
-            "-inf" => b"\"-Infinity\"",
-            text => return self.out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes()),
-        };
-        self.out.extend_from_slice(text);
-    }
-
-    fn enumeration(&mut self, id: super::EnumId, number: i32) {
-        let plan = self.plans.get_enum(id);
-        if plan.null {
-            return self.out.extend_from_slice(b"null");
-        }
-        match plan.position(number) {
-            Some(index) if !self.options.enums_as_numbers => {
-                self.out.extend_from_slice(&plan.values[index].quoted);
-            }
-            _ => self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-        }
-    }
-
-    fn base64(&mut self, bytes: &[u8]) {
-        let engine = base64::engine::general_purpose::STANDARD;
-        self.out.push(b'"');
-        let start = self.out.len();
-        self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-        // The space is exactly what the encoding takes; a failure would leave zeros, which no test of ours lets pass.
-        let written = engine.encode_slice(bytes, &mut self.out[start..]).unwrap_or_default();
-        self.out.truncate(start + written);
-        self.out.push(b'"');
-    }
-}
-
-/// Appends a text, which must be UTF-8, as a JSON string.
-pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text;
-    loop {
-        let (plain, special) = rest.split_at(plain_len(rest));
-        out.extend_from_slice(plain);
-        let Some((&byte, after)) = special.split_first() else { break };
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0x08 => b"\\b",
-            0x0c => b"\\f",
-            _ => {
-                let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-                &[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]
-            }
-        };
-        out.extend_from_slice(escape);
-        rest = after;
-    }
-    out.push(b'"');
 }

@@ -22,7 +22,7 @@ pub(crate) fn urlencoded(
 ) -> Result<Vec<u8>> {
     let text = str::from_utf8(body).map_err(|_| Error::boxed(Kind::Body, "the form is not UTF-8"))?;
     woven.frame(body.len(), |out| {
-        let mut parameters = Parameters::of_form(plans, route, options, out);
+        let mut parameters = Parameters::of_form(plans, route, options, woven.behavior(route), out);
         for (count, parameter) in crate::escape::query_parameters(text.trim_ascii_end()).enumerate() {
             if count == limits.query_parameters {
                 return Err(Error::boxed(Kind::Body, "too many fields in the form"));
@@ -32,7 +32,7 @@ pub(crate) fn urlencoded(
             };
             parameters.text(&key, &value)?;
         }
-        let sent = parameters.into_sent();
+        let sent = parameters.end_form()?;
         woven.mask(plans, route, || Ok(sent), out)
     })
 }
@@ -55,7 +55,7 @@ where
     let constraints = Constraints::new().size_limit(size);
     let mut form = Multipart::with_constraints(BodyDataStream::new(body), boundary, constraints);
     let mut out = Vec::new();
-    let mut parameters = Parameters::of_form(plans, route, options, &mut out);
+    let mut parameters = Parameters::of_form(plans, route, options, woven.behavior(route), &mut out);
     let mut count = 0;
     while let Some(part) = form.next_field().await.map_err(|error| fail(error, limits))? {
         if count == limits.query_parameters {
@@ -76,7 +76,7 @@ where
             parameters.text(&name, text)?;
         }
     }
-    let sent = parameters.into_sent();
+    let sent = parameters.end_form()?;
     woven.frame(out.len(), |frame| {
         frame.extend_from_slice(&out);
         woven.mask(plans, route, || Ok(sent), frame)

@@ -4,8 +4,8 @@ use super::capture::Captured;
 use super::{Put, put_entry, put_leaf, put_path};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Bound, Field, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError, UnknownFields, close_len,
-    open_len, put_len, put_tag, shown,
+    Bound, Field, FieldBehavior, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError, UNCHANGEABLE,
+    UnknownFields, close_len, open_len, put_len, put_tag, shown,
 };
 use crate::rule::{BodyRule, RoutePlan};
 
@@ -15,6 +15,7 @@ pub(crate) struct Parameters<'a> {
     route: &'a RoutePlan,
     options: &'a ParseOptions,
     source: Source,
+    behavior: FieldBehavior,
     taken: Bound,
     /// Repeated fields and maps met before: they may come again.
     lists: Vec<Vec<u32>>,
@@ -54,7 +55,8 @@ impl<'a> Parameters<'a> {
         options: &'a ParseOptions,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self::new(plans, route, options, (Source::Query, &route.query_bound), out)
+        let behavior = FieldBehavior { immutable: false, ..route.behavior };
+        Self::new(plans, route, options, (Source::Query, behavior, &route.query_bound), out)
     }
 
     /// The parameters of a form that is the body.
@@ -62,16 +64,17 @@ impl<'a> Parameters<'a> {
         plans: &'a Plans,
         route: &'a RoutePlan,
         options: &'a ParseOptions,
+        behavior: FieldBehavior,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self::new(plans, route, options, (Source::Form, &route.bound), out)
+        Self::new(plans, route, options, (Source::Form, behavior, &route.bound), out)
     }
 
     fn new(
         plans: &'a Plans,
         route: &'a RoutePlan,
         options: &'a ParseOptions,
-        (source, taken): (Source, &Bound),
+        (source, behavior, taken): (Source, FieldBehavior, &Bound),
         out: &'a mut Vec<u8>,
     ) -> Self {
         Self {
@@ -79,6 +82,7 @@ impl<'a> Parameters<'a> {
             route,
             options,
             source,
+            behavior,
             taken: taken.clone(),
             lists: Vec::new(),
             masked: false,
@@ -93,18 +97,20 @@ impl<'a> Parameters<'a> {
         self.masked
     }
 
-    /// The paths that were set in the message of the body's field: the mask of a PATCH.
-    pub(crate) fn into_sent(self) -> Vec<String> {
-        self.sent
+    /// Ends the fields of a form: the paths that were set in the message of the body's field, which are the mask of a PATCH.
+    pub(crate) fn end_form(self) -> Result<Vec<String>> {
+        super::behavior::check_body(self.plans, self.route, &self.taken)?;
+        Ok(self.sent)
     }
 
-    /// Writes what was captured, after the last parameter.
-    pub(crate) fn end(self) -> Result<()> {
+    /// Writes what was captured, after the last parameter. Returns what is taken now.
+    pub(crate) fn end(self) -> Result<Bound> {
         let Some(capture) = self.route.capture.as_ref().filter(|_| !self.captured.is_empty()) else {
-            return Ok(());
+            return Ok(self.taken);
         };
         let put = capture.put(self.plans, self.route.input, &self.captured, self.out);
-        put.map_err(|TextError { message, .. }| Error::boxed(ErrorKind::Query, message))
+        put.map_err(|TextError { message, .. }| Error::boxed(ErrorKind::Query, message))?;
+        Ok(self.taken)
     }
 
     /// Takes a text.
@@ -113,6 +119,7 @@ impl<'a> Parameters<'a> {
             return Ok(());
         }
         let (plans, options) = (self.plans, self.options);
+        self.check_mask(key, value)?;
         self.put(key, |field, key, out| match (field.shape, key) {
             (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
             (Shape::Map(_), None) => Err(TextError::new("a map", "a key in brackets, as in name[key]=value")),
@@ -173,6 +180,20 @@ impl<'a> Parameters<'a> {
         Ok(true)
     }
 
+    /// Checks that a mask which the query gives for the update names nothing immutable.
+    fn check_mask(&self, key: &str, value: &str) -> Result<()> {
+        let (Some(mask), BodyRule::Field(index)) = (self.route.mask, self.route.body) else { return Ok(()) };
+        let is_mask =
+            self.source == Source::Query && self.resolve(key).is_some_and(|target| target.path == [mask]);
+        let Some(message) = self.inside(self.route.input, index).filter(|_| is_mask) else { return Ok(()) };
+        let changes = |path: &&str| self.route.behavior.immutable && self.plans.is_immutable(message, path);
+        let Some(path) = value.split(',').find(changes) else { return Ok(()) };
+        let (name, path) = (shown(key.as_bytes()), shown(path.as_bytes()));
+        let problem = format!("{path} is {UNCHANGEABLE}");
+        Err(Error::boxed(ErrorKind::Query, format!("query parameter {name}: {problem}"))
+            .with_violation(name, problem, None))
+    }
+
     fn put(&mut self, key: &str, leaf: impl FnOnce(&Field, Option<&str>, &mut Vec<u8>) -> Put) -> Result<()> {
         let source = self.source;
         let fail = |message: &str, expected: Option<String>| {
@@ -194,6 +215,16 @@ impl<'a> Parameters<'a> {
             Some(_) => return Err(fail("belongs into the body", None)),
             None => return Err(fail("unknown", None)),
         };
+        if self.behavior.output_only
+            && self.plans.passes(self.route.input, &target.path, |field| field.output_only)
+        {
+            return Ok(());
+        }
+        if self.behavior.immutable
+            && self.plans.passes(self.route.input, &target.path, |field| field.immutable)
+        {
+            return Err(fail(UNCHANGEABLE, None));
+        }
         let repeats = self.lists.contains(&target.path);
         if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
             return Err(fail(

@@ -10,7 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::plan::{Plans, Raw, Reader};
+use crate::plan::{Plans, Raw, Reader, Selection};
 use crate::rule::RoutePlan;
 
 /// The body of an answer: bytes at hand, or a stream. Dropping a stream cancels the call behind it.
@@ -89,22 +89,18 @@ pub(super) fn without(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The JSON of a response message, or of its field that is the HTTP body.
-pub(super) fn json(engine: &Engine, route: &RoutePlan, message: &[u8], capacity: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(capacity);
-    append_json(engine, route, message, &mut out)?;
-    Ok(out)
-}
-
+/// The JSON of a response message, or of its field that is the HTTP body, and of it what is selected.
 pub(super) fn append_json(
     engine: &Engine,
     route: &RoutePlan,
+    selection: Option<&Selection>,
     message: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let printed = match route.response {
-        None => engine.plans.print(route.output, message, &engine.print, out),
-        Some(field) => engine.plans.print_field(route.output, field, message, &engine.print, out),
+    let (plans, output, options) = (&engine.plans, route.output, &engine.print);
+    let printed = match (route.response, selection) {
+        (None, None) => plans.print(output, message, options, out),
+        (field, selection) => plans.print_part(output, field, selection, message, options, out),
     };
     printed.map_err(|error| {
         Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source(error)

@@ -40,6 +40,7 @@ pub use protocol::{Protocol, Protocols};
 use crate::builder::{Builder, Engine};
 use crate::coding::{Coding, Decoded};
 use crate::error::{BoxError, Error, Kind, Result};
+use crate::plan::Selection;
 use crate::render::ErrorContext;
 use crate::request::{BodyLimit, Limits, Woven, form};
 use crate::router::Miss;
@@ -320,8 +321,9 @@ impl Call<'_> {
         let query = self.parts.uri.query();
         let bindings = &self.matched.bindings;
         let resumed = headers::last_event_id(&self.parts.headers, route);
-        let woven =
+        let mut woven =
             Woven::new(&engine.plans, route, bindings, query, resumed, &engine.parse, &engine.limits)?;
+        let selection = woven.selection.take();
         let (body, fault) = if !route.rpc.is_client_streaming() || route.body == BodyRule::No {
             let frame = self.frame(&woven, body).await?;
             (tonic::body::Body::new(Full::new(engine.pack(frame))), None)
@@ -356,10 +358,11 @@ impl Call<'_> {
                 fault,
                 frames,
                 form,
+                selection,
             };
             return response.respond(&head.headers).await;
         }
-        self.unary(&head.headers, frames).await.map_err(told)
+        self.unary(&head.headers, frames, selection.as_ref()).await.map_err(told)
     }
 
     fn content_type(&self) -> &[u8] {
@@ -400,7 +403,12 @@ impl Call<'_> {
         }
     }
 
-    async fn unary(&self, initial: &HeaderMap, mut frames: Frames) -> Result<Response<Body>> {
+    async fn unary(
+        &self,
+        initial: &HeaderMap,
+        mut frames: Frames,
+        selection: Option<&Selection>,
+    ) -> Result<Response<Body>> {
         let (message, status) = frames.one(initial).await?;
         let (engine, route) = (self.engine, &self.matched.route);
         let mut response = Response::new(Body::empty());
@@ -414,7 +422,8 @@ impl Call<'_> {
         let (content_type, body) = if route.raw_response {
             body::raw(&engine.plans, route, &message)?
         } else {
-            let json = body::json(engine, route, &message, engine.plans.room(route.output, message.len()))?;
+            let mut json = Vec::with_capacity(engine.plans.room(route.output, message.len()));
+            body::append_json(engine, route, selection, &message, &mut json)?;
             (HeaderValue::from_static("application/json"), json.into())
         };
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);

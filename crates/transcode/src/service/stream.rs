@@ -18,7 +18,7 @@ use super::negotiate::Form;
 use super::upload::Fault;
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Result};
-use crate::plan::{Kind, Raw, Reader};
+use crate::plan::{Kind, Raw, Reader, Selection};
 use crate::render::ErrorContext;
 use crate::rule::RoutePlan;
 
@@ -32,6 +32,8 @@ pub(super) struct Stream {
     pub(super) fault: Option<Fault>,
     pub(super) frames: Frames,
     pub(super) form: Form,
+    /// What is wanted of each message.
+    pub(super) selection: Option<Selection>,
 }
 
 /// A stream on its way to the client.
@@ -89,13 +91,13 @@ impl Running {
             self.event_id(message, out);
         }
         self.before(out);
-        let Stream { engine, route, .. } = &self.stream;
+        let Stream { engine, route, selection, .. } = &self.stream;
         let printed = if route.raw_response {
             // A stream of raw bodies is their bytes, one after the other.
             out.truncate(start);
             return body::raw(&engine.plans, route, message).map(|(_, bytes)| out.extend_from_slice(&bytes));
         } else {
-            body::append_json(engine, route, message, out)
+            body::append_json(engine, route, selection.as_ref(), message, out)
         };
         if let Err(error) = printed {
             out.truncate(start);

@@ -3,7 +3,7 @@
 use riskmesh_transcode::plan::{ParseErrorKind, PrintError};
 use riskmesh_transcode::{Extensions, ParseOptions, Plans, PrintOptions, UnknownFields};
 
-use crate::pool::{MARKED, POOL, parse, parse_with, print, print_with};
+use crate::pool::{MARKED, PLANS, POOL, parse, parse_with, print, print_with};
 
 #[track_caller]
 fn comes_back(name: &str, json: &str, printed: &str) {
@@ -255,6 +255,37 @@ fn nesting_is_bounded_both_ways() {
         deep = outer;
     }
     assert_eq!(print("Tree", &deep), Err(PrintError::TooDeep));
+}
+
+#[test]
+fn members_and_elements_are_counted_and_bounded() {
+    let scalars = |max_values, json: &str| {
+        let options = ParseOptions { max_values, ..ParseOptions::default() };
+        parse_with(&PLANS, "Known", json.as_bytes(), &options).map(drop)
+    };
+    // One member, then five in the value, two of them the elements.
+    for json in
+        [r#"{"value":{"a":1,"b":[true,{}],"":null}}"#, r#"{"value": {"a": 1, "b": [{}, {}], "": [ ]}}"#]
+    {
+        assert_eq!(scalars(6, json), Ok(()));
+        let error = scalars(5, json).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ParseErrorKind::TooMany, "too many members and elements")
+        );
+    }
+    // Keys that follow as predicted count like others.
+    let fields = r#"{"givenName":"a","familyName":"b"}"#;
+    let options = ParseOptions { max_values: 1, ..ParseOptions::default() };
+    let error = parse_with(&PLANS, "Author", fields.as_bytes(), &options).unwrap_err();
+    assert_eq!((error.kind, error.column), (ParseErrorKind::TooMany, 31));
+    let options = ParseOptions { max_values: 2, ..ParseOptions::default() };
+    assert!(parse_with(&PLANS, "Author", fields.as_bytes(), &options).is_ok());
+    // An Any is looked through for its type first: that does not count.
+    let any = r#"{"any":{"givenName":"a","@type":"x/test.Author"}}"#;
+    assert_eq!(scalars(3, any), Ok(()));
+    let many = format!(r#"{{"value":[{}1]}}"#, "1,".repeat(1 << 20));
+    assert_eq!(parse("Known", &many).unwrap_err().kind, ParseErrorKind::TooMany);
 }
 
 #[test]

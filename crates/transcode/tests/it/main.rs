@@ -1,6 +1,7 @@
 //! The transcoder from outside: against prost-reflect as the oracle, and over HTTP before a service of the test's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod behavior;
 mod bodies;
 mod codings;
 mod conformance;
@@ -12,6 +13,7 @@ mod features;
 mod forms;
 mod grpc_web;
 mod json;
+mod partial;
 mod pool;
 mod ports;
 #[cfg(feature = "reflection")]

@@ -11,7 +11,13 @@ pub(crate) static SET: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut compiler = protox::Compiler::new([root]).unwrap();
     compiler.include_imports(true);
     compiler
-        .open_files(["test/kinds.proto", "test/legacy.proto", "test/library.proto", "test/features.proto"])
+        .open_files([
+            "test/kinds.proto",
+            "test/legacy.proto",
+            "test/library.proto",
+            "test/features.proto",
+            "test/behavior.proto",
+        ])
         .unwrap();
     compiler.encode_file_descriptor_set()
 });

@@ -53,7 +53,7 @@ async fn read(upstream: impl Upstream) {
     let pool = reflection::descriptors(upstream, [""; 0]).await.unwrap();
     let mut services: Vec<_> = pool.services().map(|service| service.full_name().to_owned()).collect();
     services.sort_unstable();
-    assert_eq!(services, ["test.Features", "test.Library", "test.One"], "all but reflection");
+    assert_eq!(services, ["test.Desk", "test.Features", "test.Library", "test.One"], "all but reflection");
     books_are_found(pool).await;
 }
 

@@ -167,7 +167,7 @@ impl Call {
     /// Adds a response message as the client reads it.
     fn print(&self, codec: Codec, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match codec {
-            Codec::Json => body::append_json(&self.engine, &self.route, message, out),
+            Codec::Json => body::append_json(&self.engine, &self.route, None, message, out),
             Codec::Proto => {
                 out.extend_from_slice(message);
                 Ok(())

@@ -1,0 +1,183 @@
+//! The feature table: `field_behavior` enforced (REQUIRED, OUTPUT_ONLY, IMMUTABLE).
+
+use bytes::Bytes;
+use http::header;
+use http_body_util::Full;
+use riskmesh_transcode::{Builder, FieldBehavior, ParseOptions};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::pool::{PLANS, POOL, parse_with};
+use crate::rest::{Log, collect, ok, request, service};
+
+fn builder() -> Builder {
+    Builder::new(POOL.clone()).services(["test.Desk"])
+}
+
+/// What the service gets of a request, or status, message and field of the refusal.
+async fn sent(builder: Builder, request: http::Request<Full<Bytes>>) -> Result<Value, (u16, String, String)> {
+    let log = Log::default();
+    let upstream = service(log.clone(), |_| ok("Loan", &json!({})));
+    let response = collect(builder.build(upstream).unwrap().oneshot(request).await.unwrap()).await;
+    if let Some(mut seen) = log.lock().unwrap().pop() {
+        return Ok(seen.messages.remove(0));
+    }
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    let field = &body["error"]["details"][0]["fieldViolations"][0]["field"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Err((response.status().as_u16(), text(&body["error"]["message"]), text(field)))
+}
+
+async fn gets(method: &str, uri: &str, body: &str, message: Value) {
+    assert_eq!(sent(builder(), request(method, uri, body)).await, Ok(message), "{method} {uri} {body}");
+}
+
+async fn refused(method: &str, uri: &str, body: &str, message: &str, field: &str) {
+    let wanted = Err((400, message.to_owned(), field.to_owned()));
+    assert_eq!(sent(builder(), request(method, uri, body)).await, wanted, "{method} {uri} {body}");
+}
+
+fn form(method: &str, uri: &str, body: &'static str) -> http::Request<Full<Bytes>> {
+    let mut request = request(method, uri, body);
+    let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers_mut().insert(header::CONTENT_TYPE, form);
+    request
+}
+
+#[tokio::test]
+async fn required_fields_must_be_given_by_path_query_or_body() {
+    let missing = "required, but not given";
+    gets("GET", "/d/loans/7?desk=", "", json!({"id": "7"})).await;
+    refused("GET", "/d/loans/7", "", &format!("parameter desk: {missing}"), "desk").await;
+    refused(
+        "GET",
+        "/d/loans/7?desk=a&reader.card=c",
+        "",
+        &format!("parameter reader.name: {missing}"),
+        "reader.name",
+    )
+    .await;
+    // In a body: a default that is written is given, null is not, and what the path sets need not be there again.
+    let loan = json!({"desk": "a", "loan": {"title": "t"}});
+    gets("POST", "/d/a/loans", r#"{"title":"t","days":0}"#, loan.clone()).await;
+    gets("POST", "/d/a/loans/t", r#"{"days":0}"#, loan.clone()).await;
+    gets("POST", "/d/loans", r#"{"desk":"a","loan":{"title":"t","days":0}}"#, loan).await;
+    for (uri, body, place, field) in [
+        ("/d/a/loans", r#"{"title":"t"}"#, "line 1, column 14, days", "days"),
+        ("/d/a/loans", r#"{"title":"t","days":null}"#, "line 1, column 25, days", "days"),
+        ("/d/a/loans", "{}", "line 1, column 3, title", "title"),
+        ("/d/a/loans/t", "{}", "line 1, column 3, days", "days"),
+        ("/d/a/loans", "", "field loan", "loan"),
+        ("/d/a/loans", "null", "field loan", "loan"),
+        ("/d/a/loans/t", "", "field loan.days", "loan.days"),
+        ("/d/loans", "", "field desk", "desk"),
+        ("/d/loans", r#"{"desk":"a"}"#, "line 1, column 13, loan", "loan"),
+        (
+            "/d/a/loans",
+            r#"{"title":"","days":1,"reader":{}}"#,
+            "line 1, column 33, reader.name",
+            "reader.name",
+        ),
+        (
+            "/d/a/loans",
+            r#"{"title":"","days":1,"guests":[{"name":""},{}]}"#,
+            "line 1, column 46, guests[1].name",
+            "guests[1].name",
+        ),
+        (
+            "/d/a/loans",
+            r#"{"title":"","days":1,"byRole":{"x":{}}}"#,
+            r#"line 1, column 38, byRole["x"].name"#,
+            r#"byRole["x"].name"#,
+        ),
+    ] {
+        refused("POST", uri, body, &format!("{place}: {missing}"), field).await;
+    }
+    // A form is no different.
+    let sent_form = sent(builder(), form("POST", "/d/a/loans", "title=t")).await;
+    assert_eq!(sent_form, Err((400, format!("field loan.days: {missing}"), "loan.days".to_owned())));
+    let whole = sent(builder(), form("POST", "/d/loans", "desk=a&loan.title=t&loan.days=0")).await;
+    assert_eq!(whole, Ok(json!({"desk": "a", "loan": {"title": "t"}})));
+    // A PATCH is a part of a resource.
+    gets(
+        "PATCH",
+        "/d/loans/7",
+        r#"{"title":"t"}"#,
+        json!({"loan": {"id": "7", "title": "t"}, "updateMask": "title"}),
+    )
+    .await;
+    gets("PATCH", "/d/loans/7:whole", r#"{"days":2}"#, json!({"id": "7", "days": 2})).await;
+}
+
+#[tokio::test]
+async fn output_only_fields_are_passed_over() {
+    let body = r#"{"createdBy":{"any":["thing"]},"title":"t","reader":{"name":"n","rating":"5"},"days":1}"#;
+    let loan = json!({"title": "t", "days": 1, "reader": {"name": "n"}});
+    gets("POST", "/d/a/loans", body, json!({"desk": "a", "loan": loan})).await;
+    gets(
+        "GET",
+        "/d/loans?desk=a&reader.name=n&reader.rating=5",
+        "",
+        json!({"desk": "a", "reader": {"name": "n"}}),
+    )
+    .await;
+    // They are no part of what a PATCH changes.
+    let message = json!({"loan": {"id": "7", "days": 1}, "updateMask": "days"});
+    gets("PATCH", "/d/loans/7", r#"{"createdBy":"x","days":1}"#, message.clone()).await;
+    assert_eq!(sent(builder(), form("PATCH", "/d/loans/7", "createdBy=x&days=1")).await, Ok(message));
+    // Still JSON, and still once.
+    refused(
+        "POST",
+        "/d/a/loans",
+        r#"{"createdBy":01}"#,
+        "line 1, column 14, createdBy: not a number as JSON writes them",
+        "createdBy",
+    )
+    .await;
+    let twice = r#"{"createdBy":1,"createdBy":2}"#;
+    refused("POST", "/d/a/loans", twice, "line 1, column 28, createdBy: given twice", "createdBy").await;
+}
+
+#[tokio::test]
+async fn immutable_fields_are_not_changed_by_updates() {
+    let fixed = "immutable: an update cannot change it";
+    gets(
+        "POST",
+        "/d/a/loans",
+        r#"{"title":"","days":1,"branch":"b"}"#,
+        json!({"desk": "a", "loan": {"days": 1, "branch": "b"}}),
+    )
+    .await;
+    for (uri, body, place, field) in [
+        ("/d/loans/7", r#"{"branch":"b"}"#, "line 1, column 11, branch", "branch"),
+        ("/d/loans/7", r#"{"reader":{"card":"c"}}"#, "line 1, column 19, reader.card", "reader.card"),
+        ("/d/loans/7:whole", r#"{"branch":"b"}"#, "line 1, column 11, branch", "branch"),
+    ] {
+        refused("PATCH", uri, body, &format!("{place}: {fixed}"), field).await;
+    }
+    // With a mask, what it names counts.
+    let message = json!({"loan": {"id": "7", "days": 1, "branch": "b"}, "updateMask": "days"});
+    gets("PATCH", "/d/loans/7?updateMask=days", r#"{"branch":"b","days":1}"#, message).await;
+    for path in ["branch", "days,branch", "reader.card", "branch.x"] {
+        let uri = format!("/d/loans/7?updateMask={path}");
+        let path = path.rsplit(',').next().unwrap();
+        let problem = format!("query parameter updateMask: {path} is {fixed}");
+        refused("PATCH", &uri, r#"{"days":1}"#, &problem, "updateMask").await;
+    }
+    let sent = sent(builder(), form("PATCH", "/d/loans/7", "branch=b")).await;
+    assert_eq!(sent, Err((400, format!("form field branch: {fixed}"), "branch".to_owned())));
+}
+
+#[tokio::test]
+async fn field_behavior_can_be_ignored_and_is_no_part_of_proto3_json() {
+    let ignoring = || builder().field_behavior(FieldBehavior::IGNORED);
+    let message =
+        json!({"loan": {"id": "7", "createdBy": "x", "branch": "b"}, "updateMask": "created_by,branch"});
+    let update = request("PATCH", "/d/loans/7", r#"{"createdBy":"x","branch":"b"}"#);
+    let found = sent(ignoring(), update).await.unwrap();
+    assert_eq!(found["loan"], message["loan"]);
+    assert_eq!(sent(ignoring(), request("GET", "/d/loans", "")).await, Ok(json!({})));
+    assert_eq!(sent(ignoring(), request("POST", "/d/loans", "")).await, Ok(json!({})));
+    let wire = parse_with(&PLANS, "Loan", br#"{"createdBy":"x"}"#, &ParseOptions::default());
+    assert_eq!(wire, Ok(b"\x22\x01x".to_vec()));
+}

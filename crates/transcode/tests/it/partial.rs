@@ -1,0 +1,140 @@
+//! The feature table: partial responses by `fields=`.
+
+use http::header;
+use riskmesh_transcode::{Builder, PrintOptions};
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tower::ServiceExt as _;
+
+use crate::pool::POOL;
+use crate::rest::{Log, answer, collect, frame, ok, request, service};
+
+fn builder() -> Builder {
+    Builder::new(POOL.clone()).services(["test.Library", "test.Features"])
+}
+
+fn book() -> Value {
+    json!({
+        "id": "7", "title": "T", "pages": 3, "author": {"givenName": "G", "familyName": "F"},
+        "tags": ["a", "b"], "published": "2026-01-01T00:00:00Z", "labels": {"k": "v"},
+    })
+}
+
+/// Status and body of the answer to a GET.
+async fn get_with(builder: Builder, uri: &str) -> (u16, Value) {
+    let upstream = service(Log::default(), |path| match path {
+        "/test.Library/GetBook" => ok("Book", &book()),
+        "/test.Library/WatchBooks" => {
+            answer(vec![frame("Book", &book()), frame("Book", &book())], Status::new(Code::Ok, ""))
+        }
+        path if path.starts_with("/test.Library/") => {
+            ok("ListBooksResponse", &json!({"books": [book(), {"id": "8"}], "total": "2"}))
+        }
+        _ => ok(
+            "FeatureResponse",
+            &json!({"text": "t", "inners": [{"id": "1", "size": 2}], "inner": {"id": "3", "size": 4}}),
+        ),
+    });
+    let response = builder.build(upstream).unwrap().oneshot(request("GET", uri, "")).await.unwrap();
+    let response = collect(response).await;
+    (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+}
+
+async fn gives(uri: &str, body: Value) {
+    assert_eq!(get_with(builder(), uri).await, (200, body), "{uri}");
+}
+
+#[tokio::test]
+async fn partial_responses_by_fields() {
+    for (fields, body) in [
+        ("title", json!({"title": "T"})),
+        ("title,pages", json!({"title": "T", "pages": 3})),
+        ("pages,%20title", json!({"title": "T", "pages": 3})),
+        ("author", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        // JSON names and proto names; dots, slashes and brackets.
+        ("author.givenName", json!({"author": {"givenName": "G"}})),
+        ("author/given_name", json!({"author": {"givenName": "G"}})),
+        ("author(given_name),id", json!({"id": "7", "author": {"givenName": "G"}})),
+        ("author.givenName,author.familyName", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        // The wider one wins, in any order.
+        ("author.givenName,author", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        ("author,author.givenName", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        ("author(*)", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        ("author.*,author.givenName", json!({"author": {"givenName": "G", "familyName": "F"}})),
+        (
+            "tags,labels,published",
+            json!({"tags": ["a", "b"], "labels": {"k": "v"}, "published": "2026-01-01T00:00:00Z"}),
+        ),
+        ("*", book()),
+        ("title,*", book()),
+    ] {
+        gives(&format!("/v1/shelves/1/books/7?fields={fields}"), body).await;
+    }
+}
+
+#[tokio::test]
+async fn partial_responses_look_through_lists_streams_and_response_bodies() {
+    let books = json!([{"title": "T", "author": {"familyName": "F"}}, {}]);
+    // The request has a field of this name: the parameter is that one, `$fields` is ours.
+    let uri = "/v1/shelves/1/books?fields=a&%24fields=books(title,author.familyName)";
+    gives(uri, json!({"books": books})).await;
+    gives("/v1/shelves/1/titles?$fields=title,author/familyName", books).await;
+    gives("/v1/shelves/1/books:watch?$fields=id", json!([{"id": "7"}, {"id": "7"}])).await;
+    gives("/f/give/inner?fields=size", json!({"size": 4})).await;
+    gives("/f/give/inners?fields=size", json!([{"size": 2}])).await;
+}
+
+#[tokio::test]
+async fn partial_responses_hold_the_defaults_of_what_is_chosen_only() {
+    let print = PrintOptions {
+        always_print_primitive_fields: true,
+        always_print_empty_lists: true,
+        ..Default::default()
+    };
+    let builder = builder().print_options(print);
+    let uri = "/v1/shelves/1/books?$fields=books(pages,tags,author),total";
+    let author = json!({"givenName": "G", "familyName": "F"});
+    let body = json!({"books": [{"pages": 3, "tags": ["a", "b"], "author": author}, {"pages": 0, "tags": []}], "total": "2"});
+    assert_eq!(get_with(builder, uri).await, (200, body));
+}
+
+#[tokio::test]
+async fn partial_responses_say_what_is_wrong_with_the_fields() {
+    let deep = format!("author{}", "(author".repeat(40));
+    for (fields, problem) in [
+        ("nope", "test.Book has no field nope"),
+        ("author.nope", "test.Author has no field nope"),
+        ("title.x", "x cannot be chosen: there are no fields to choose from"),
+        ("published.seconds", "seconds cannot be chosen: there are no fields to choose from"),
+        ("labels.k", "k cannot be chosen: there are no fields to choose from"),
+        ("", "a name is missing"),
+        ("title,", "a name is missing"),
+        ("author()", "a name is missing"),
+        ("author(givenName", "a bracket does not close"),
+        ("author(givenName))", "a bracket closes that was not opened"),
+        ("*.title", "* is followed by more"),
+        ("title&fields=id", "given twice"),
+        (&deep, "test.Author has no field author"),
+    ] {
+        let (status, body) = get_with(builder(), &format!("/v1/shelves/1/books/7?fields={fields}")).await;
+        let message = body["error"]["message"].as_str().unwrap();
+        assert_eq!((status, message), (400, &*format!("query parameter fields: {problem}")), "{fields}");
+    }
+    let (status, body) =
+        get_with(builder().partial_responses(false), "/v1/shelves/1/books/7?fields=id").await;
+    assert_eq!((status, body["error"]["message"].as_str()), (400, Some("query parameter fields: unknown")));
+    // A raw body has no fields.
+    let (status, _) = get_with(builder(), "/v1/books/7:download?fields=id").await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn partial_responses_keep_what_else_an_answer_has() {
+    let upstream = service(Log::default(), |_| ok("Book", &book()));
+    let request = request("HEAD", "/v1/shelves/1/books/7?fields=title", "");
+    let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[header::CONTENT_LENGTH]),
+        (200, &http::HeaderValue::from(13))
+    );
+}

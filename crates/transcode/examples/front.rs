@@ -1,61 +1,18 @@
-//! Fronts any tonic server, or any other gRPC server, with HTTP and JSON: descriptors, an upstream, a socket.
+//! Fronts any gRPC server with HTTP and JSON: REST, gRPC, gRPC-Web and Connect on one port.
 //!
-//! `cargo run --release -p riskmesh-transcode --example front -- --descriptors FILE --upstream http://HOST:PORT --listen HOST:PORT`
-//!
-//! It is also what `cargo xtask bench transcode` measures. Each thread has a socket and a connection to the upstream of its own, as
-//! in Envoy, so that a call never wakes another thread; one runtime for all of them works as well, and costs some more.
+//! `cargo run --release -p riskmesh-transcode --example front -- api.binpb http://127.0.0.1:50051 127.0.0.1:8080`
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use riskmesh_transcode::{Builder, Transcoder};
-use std::net::SocketAddr;
-use tokio::net::TcpSocket;
+use riskmesh_transcode::{BoxError, Builder};
 use tonic::transport::Endpoint;
 
-/// The product's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-const THREADS: usize = 2;
-
-fn main() -> Result<()> {
-    let descriptors = std::fs::read(argument("--descriptors")?)?;
-    let transcoder = Builder::from_descriptor_set(&descriptors)?.build(())?;
-    let upstream = Endpoint::try_from(argument("--upstream")?)?.tcp_nodelay(true);
-    let listen: SocketAddr = argument("--listen")?.parse()?;
-    let serve = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(serve(&transcoder, &upstream, listen))
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(serve)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
-    })
-}
-
-async fn serve(transcoder: &Transcoder<()>, upstream: &Endpoint, listen: SocketAddr) -> Result<()> {
-    let transcoder = transcoder.with_upstream(upstream.connect_lazy());
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseport(true)?;
-    socket.bind(listen)?;
-    let listener = socket.listen(1024)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let service = TowerToHyperService::new(transcoder.clone());
-        tokio::spawn(async move {
-            // What a connection ends with concerns its client alone.
-            let server = auto::Builder::new(TokioExecutor::new());
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-/// The value of a flag.
-fn argument(flag: &str) -> Result<String> {
-    let value = std::env::args().skip_while(|argument| argument != flag).nth(1);
-    value.ok_or_else(|| format!("{flag} is missing").into())
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut args = std::env::args().skip(1);
+    let mut arg = || args.next().ok_or("usage: front DESCRIPTORS UPSTREAM LISTEN");
+    let descriptors = std::fs::read(arg()?)?;
+    let upstream = Endpoint::try_from(arg()?)?.connect_lazy();
+    let transcoder = Builder::from_descriptor_set(&descriptors)?.build(upstream)?;
+    let listener = tokio::net::TcpListener::bind(arg()?).await?;
+    axum::serve(listener, axum::Router::new().fallback_service(transcoder)).await?;
+    Ok(())
 }

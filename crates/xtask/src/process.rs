@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 /// How often a program is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Builds what these arguments of `cargo build --release` name.
-pub(crate) fn build(args: &[&str]) -> anyhow::Result<()> {
+/// Builds what these arguments of `cargo build` name, in a profile.
+pub(crate) fn build(profile: &str, args: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from);
-    tool(&cargo, &[&["build", "--release"], args].concat(), Path::new("."), &[])
+    tool(&cargo, &[&["build", "--profile", profile], args].concat(), Path::new("."), &[])
 }
 
 /// Runs a tool that builds or installs something: in the user's own environment, which says where it gets things from, and with

@@ -12,6 +12,7 @@ mod differential;
 mod features;
 mod forms;
 mod grpc_web;
+mod hostile;
 mod json;
 mod partial;
 mod pool;

@@ -85,7 +85,7 @@ impl Bench<'_> {
     }
 
     fn build(&self, args: &[&str]) -> anyhow::Result<()> {
-        if self.args.no_build { Ok(()) } else { process::build(args) }
+        if self.args.no_build { Ok(()) } else { process::build("release", args) }
     }
 
     /// The product's binary, built.

@@ -21,6 +21,9 @@ use std::time::Duration;
 
 pub(crate) use upstream::serve as serve_upstream;
 
+/// The profile of releases.
+const DIST: &str = "dist";
+
 /// Threads that each server may work on: Envoy's `--concurrency`, `GOMAXPROCS`, tokio's workers.
 const WORKERS: usize = 2;
 
@@ -103,12 +106,13 @@ impl Bench<'_> {
         Ok(path)
     }
 
-    /// An example of the transcoder, built.
+    /// An example of the transcoder, built as releases are.
     fn transcode_example(&self, name: &str) -> anyhow::Result<PathBuf> {
         if !self.args.no_build {
-            process::build(&["--package", "riskmesh-transcode", "--example", name])?;
+            process::build(DIST, &["--package", "riskmesh-transcode", "--example", name])?;
         }
-        Ok(self.target.join("examples").join(name))
+        // Profiles are neighbours.
+        Ok(self.target.with_file_name(DIST).join("examples").join(name))
     }
 
     /// The subjects asked for.

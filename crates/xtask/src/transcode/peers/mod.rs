@@ -17,7 +17,7 @@ const STARTUP: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "kebab-case")]
 pub(crate) enum Subject {
-    /// The transcoder of this workspace: its example `front`.
+    /// The transcoder of this workspace: its example `proxy`.
     Riskmesh,
     /// Envoy's gRPC-JSON transcoder filter.
     Envoy,
@@ -66,7 +66,7 @@ pub(super) fn start(bench: &Bench, subject: Subject, upstream: SocketAddr) -> an
             Process::start(&gateway, &args, &[("GOMAXPROCS", &WORKERS.to_string())])?
         }
         Subject::Riskmesh => {
-            let front = bench.transcode_example("front")?;
+            let front = bench.transcode_example("proxy")?;
             let descriptors = bench.descriptors()?;
             let (upstream, listen) = (format!("http://{upstream}"), address.to_string());
             let descriptors = descriptors.to_str().context("the directory's name is not UTF-8")?;

@@ -12,6 +12,8 @@ use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
 use crate::rule::{BuildError, Choices, RoutePlan, add_service};
+#[cfg(feature = "websocket")]
+use crate::service::WebSocket;
 use crate::service::{Protocols, Rpcs, Transcoder};
 
 pub(crate) type HeaderPredicate = Box<dyn Fn(&HeaderName) -> bool + Send + Sync>;
@@ -53,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) limits: Limits,
     pub(crate) compression: Compression,
     pub(crate) protocols: Protocols,
+    #[cfg(feature = "websocket")]
+    pub(crate) websocket: WebSocket,
     /// What gRPC, gRPC-Web and Connect ask for.
     pub(crate) rpcs: Rpcs,
     pub(crate) forward: HeaderPredicate,
@@ -82,6 +86,8 @@ pub struct Builder {
     limits: Limits,
     compression: Compression,
     protocols: Protocols,
+    #[cfg(feature = "websocket")]
+    websocket: WebSocket,
     forward: Option<HeaderPredicate>,
     expose: HeaderPredicate,
     status_metadata: Option<HeaderName>,
@@ -102,6 +108,8 @@ impl Builder {
             limits: Limits::default(),
             compression: Compression::default(),
             protocols: Protocols::default(),
+            #[cfg(feature = "websocket")]
+            websocket: WebSocket::default(),
             forward: None,
             expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
             status_metadata: None,
@@ -223,6 +231,13 @@ impl Builder {
         self
     }
 
+    /// How WebSockets are served. Default: to pages of the host itself, and to what is no browser.
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, websocket: WebSocket) -> Self {
+        self.websocket = websocket;
+        self
+    }
+
     /// Which request headers go to the service as metadata. Default: `authorization`, `traceparent`, `tracestate`,
     /// `x-request-id`, `grpc-timeout`; where the client speaks gRPC, gRPC-Web or Connect, whose headers are metadata by
     /// themselves, all. What is chosen here holds for every protocol. Headers of the connection and of gRPC's own framing
@@ -303,6 +318,8 @@ impl Builder {
             limits: self.limits,
             compression: self.compression,
             protocols: self.protocols,
+            #[cfg(feature = "websocket")]
+            websocket: self.websocket,
             rpcs,
             forward_all: self.forward.is_none(),
             forward: self.forward.unwrap_or_else(|| Box::new(forwarded_by_default)),

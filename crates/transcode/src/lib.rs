@@ -78,4 +78,6 @@ pub use plan::{Extensions, FieldBehavior, ParseOptions, Plans, PrintOptions, Unk
 pub use render::{Aip193, ErrorContext, ErrorRenderer, Problem, code_name};
 pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;
+#[cfg(feature = "websocket")]
+pub use service::WebSocket;
 pub use service::{Body, Matched, Protocol, Protocols, Transcoder, compress, connect_timeout};

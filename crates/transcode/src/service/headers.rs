@@ -19,6 +19,7 @@ pub(super) fn is_framing(name: &HeaderName) -> bool {
     text.starts_with("content-")
         || text.starts_with("grpc-") && text != "grpc-timeout"
         || text.starts_with("proxy-")
+        || text.starts_with("sec-websocket-")
         || matches!(
             text,
             "connection"

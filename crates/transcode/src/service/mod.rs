@@ -15,6 +15,8 @@ mod protocol;
 mod raw;
 mod stream;
 mod upload;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -36,6 +38,8 @@ pub use coded::compress;
 pub use connect::connect_timeout;
 pub(crate) use protocol::Rpcs;
 pub use protocol::{Protocol, Protocols};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocket;
 
 use crate::builder::{Builder, Engine};
 use crate::coding::{Coding, Decoded};
@@ -141,7 +145,9 @@ impl<S> Transcoder<S> {
     pub fn route_head(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Matched> {
         let engine = self.engine.load_full();
         match engine.protocol(method, uri, headers) {
-            Protocol::Rest => self.route(method, uri.path()),
+            Protocol::Rest => engine.route(method, uri.path()),
+            #[cfg(feature = "websocket")]
+            Protocol::WebSocket => engine.stream_at(uri.path()),
             protocol => {
                 let route = engine.rpc(protocol, method, uri.path())?;
                 Ok(Matched { engine, route, bindings: Vec::new(), protocol })
@@ -154,22 +160,7 @@ impl<S> Transcoder<S> {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::MethodNotAllowed`] or, for a bad escape, [`Kind::Path`].
     pub fn route(&self, method: &Method, path: &str) -> Result<Matched> {
-        let engine = self.engine.load_full();
-        match engine.router.find(method.as_str(), path) {
-            Ok(found) => {
-                let route = engine.routes[found.route].clone();
-                let protocol = Protocol::Rest;
-                Ok(Matched { engine, route, bindings: found.bindings, protocol })
-            }
-            Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
-            Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),
-            Err(Miss::MethodNotAllowed { mut allow }) => {
-                allow.push("OPTIONS".to_owned());
-                let mut error = Error::boxed(Kind::MethodNotAllowed, "the path does not know this method");
-                error.allow = allow;
-                Err(error)
-            }
-        }
+        self.engine.load_full().route(method, path)
     }
 
     /// Every route as it is now: HTTP method (or `*`), template, and the method that it leads to.
@@ -222,9 +213,13 @@ where
         // The upstream is cloned before the first await, so that it need not be Sync.
         let upstream = self.upstream.clone();
         async move {
+            #[cfg(feature = "websocket")]
+            if matched.protocol == Protocol::WebSocket {
+                return websocket::open(&matched, upstream, request);
+            }
             let (parts, body) = request.into_parts();
             match matched.protocol {
-                Protocol::Rest => {}
+                Protocol::Rest | Protocol::WebSocket => {}
                 // Boxed: calls of REST need not have room for them.
                 Protocol::Grpc => {
                     return Box::pin(passthrough::grpc(matched.engine, matched.route, upstream, parts, body))
@@ -264,6 +259,23 @@ where
 }
 
 impl Engine {
+    fn route(self: Arc<Self>, method: &Method, path: &str) -> Result<Matched> {
+        match self.router.find(method.as_str(), path) {
+            Ok(found) => {
+                let route = self.routes[found.route].clone();
+                Ok(Matched { engine: self, route, bindings: found.bindings, protocol: Protocol::Rest })
+            }
+            Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
+            Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),
+            Err(Miss::MethodNotAllowed { mut allow }) => {
+                allow.push("OPTIONS".to_owned());
+                let mut error = Error::boxed(Kind::MethodNotAllowed, "the path does not know this method");
+                error.allow = allow;
+                Err(error)
+            }
+        }
+    }
+
     /// The limits of one request.
     fn limits_of(&self, parts: &Parts) -> Limits {
         let own = parts.extensions.get::<BodyLimit>();
@@ -272,7 +284,7 @@ impl Engine {
 
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         match self.protocol(context.method, context.uri, context.headers) {
-            Protocol::Rest => {}
+            Protocol::Rest | Protocol::WebSocket => {}
             Protocol::Grpc => return passthrough::failed(error),
             Protocol::GrpcWeb => return passthrough::failed_web(error),
             Protocol::Connect => return connect::failed(context.method, context.headers, error),

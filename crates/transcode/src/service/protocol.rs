@@ -32,6 +32,7 @@ pub(super) const CONNECT_PROTOCOL_VERSION: &str = "connect-protocol-version";
 /// newer than the service, as generated ones may be, want [`UnknownFields::Ignore`](crate::UnknownFields::Ignore), or send
 /// Protobuf, whose unknown fields go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "one switch for each")]
 pub struct Protocols {
     /// gRPC, over HTTP/2.
     pub grpc: bool,
@@ -39,17 +40,19 @@ pub struct Protocols {
     pub grpc_web: bool,
     /// Connect (<https://connectrpc.com/docs/protocol>), unary and streaming.
     pub connect: bool,
+    /// [`WebSocket`](crate::WebSocket), for the streams among the HTTP rules; with the feature `websocket`.
+    pub websocket: bool,
 }
 
 impl Default for Protocols {
     fn default() -> Self {
-        Self { grpc: true, grpc_web: true, connect: true }
+        Self { grpc: true, grpc_web: true, connect: true, websocket: true }
     }
 }
 
 impl Protocols {
     /// REST alone.
-    pub const NONE: Self = Self { grpc: false, grpc_web: false, connect: false };
+    pub const NONE: Self = Self { grpc: false, grpc_web: false, connect: false, websocket: false };
 }
 
 /// What a client speaks.
@@ -63,6 +66,8 @@ pub enum Protocol {
     GrpcWeb,
     /// Connect.
     Connect,
+    /// WebSocket, to a stream among the HTTP rules.
+    WebSocket,
 }
 
 /// The methods by their gRPC paths.
@@ -93,7 +98,13 @@ impl Rpcs {
 
 impl Engine {
     pub(super) fn protocol(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Protocol {
-        let Protocols { grpc, grpc_web, connect } = self.protocols;
+        let Protocols { grpc, grpc_web, connect, websocket } = self.protocols;
+        #[cfg(feature = "websocket")]
+        if websocket && super::websocket::is_handshake(method, headers) {
+            return Protocol::WebSocket;
+        }
+        #[cfg(not(feature = "websocket"))]
+        let _ = websocket;
         if *method == Method::POST {
             let essence = essence(headers);
             if let Some(rest) = strip(essence, "application/grpc") {

@@ -24,3 +24,5 @@ mod rule_files;
 mod rules;
 mod streams;
 mod swap;
+#[cfg(feature = "websocket")]
+mod websocket;

@@ -1,0 +1,196 @@
+//! WebSocket (RFC 6455) for streams: a text message is a JSON message, in both directions and at once.
+//!
+//! The handshake is a GET of the method's path, whatever HTTP method its rule has, since browsers send nothing else. What can be
+//! told before the socket opens, as a bad query, is told over HTTP.
+
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tower::Service;
+
+use super::{Body, Matched};
+use crate::builder::Engine;
+use crate::error::{BoxError, Error, Kind, Result};
+use crate::request::Woven;
+use session::Session;
+
+const VERSION: &str = "13";
+/// Streams are many, and their messages small: sockets keep no more than this for either direction.
+const BUFFER: usize = 4 << 10;
+/// In this order methods are looked for at the path of a handshake.
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// How WebSockets are served.
+///
+/// A text message holds the JSON of one message; the empty one ends what the client sends, as half-closing does elsewhere, and is
+/// needed only by methods that wait for that end. Path and query belong to each of the client's messages. Messages of
+/// `google.api.HttpBody` are binary, without their type. When the call is over, the socket is closed: with 1000 after a success; otherwise, after a
+/// last text message that is the error as it ends other streams (see
+/// [`ErrorRenderer::render_in_stream`](crate::ErrorRenderer::render_in_stream)), with 4000 plus the gRPC code, and
+/// its message as the reason. What breaks WebSocket's own rules is closed with 1002, 1003, 1007 or 1009. The limits of request and response messages hold here too.
+///
+/// It needs a server that lets go of connections, as hyper's `serve_connection_with_upgrades` and `axum::serve` do, and tokio. Only HTTP/1.1 is
+/// served: RFC 8441's CONNECT of HTTP/2 is not. A browser cannot send `Authorization` here: who needs it lets a layer above read a cookie or
+/// a ticket of the query, and put the header there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocket {
+    /// Origins whose pages may open sockets, as browsers send them: `https://app.example`. A browser sends cookies along from any page; so
+    /// only the host's own pages may do it besides, and who sends no `Origin`, which is no browser. Default: none.
+    pub origins: Vec<String>,
+    /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. Default: 30
+    /// seconds; `None`: never.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Default for WebSocket {
+    fn default() -> Self {
+        Self { origins: Vec::new(), keep_alive: Some(Duration::from_secs(30)) }
+    }
+}
+
+/// Whether a request would open a WebSocket.
+pub(super) fn is_handshake(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::GET && names(headers, &header::UPGRADE, "websocket")
+}
+
+/// Whether a header that is a list has this word, in any case.
+fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(word))
+}
+
+impl Engine {
+    /// The stream at the path of a handshake.
+    ///
+    /// # Errors
+    /// Those of a GET of that path; [`Kind::NotAcceptable`] if all that is there is no stream.
+    pub(super) fn stream_at(self: &Arc<Self>, path: &str) -> Result<Matched> {
+        let found = METHODS.iter().map(|method| self.clone().route(method, path)).collect::<Vec<_>>();
+        let is_stream = |matched: &Matched| {
+            let rpc = matched.rpc();
+            rpc.is_client_streaming() || rpc.is_server_streaming()
+        };
+        if let Some(matched) = found.iter().flatten().find(|matched| is_stream(matched)) {
+            return Ok(Matched { protocol: super::Protocol::WebSocket, ..matched.clone() });
+        }
+        if found.iter().any(Result::is_ok) {
+            let mut error =
+                Error::boxed(Kind::NotAcceptable, "this method is no stream: call it without WebSocket");
+            error.status = StatusCode::BAD_REQUEST;
+            return Err(error);
+        }
+        self.clone().route(&Method::GET, path)
+    }
+
+    /// Checks a handshake; returns what proves to the client that it was understood.
+    fn accept(&self, headers: &HeaderMap) -> Result<HeaderValue> {
+        let bad = |status, message: &str| {
+            let mut error = Error::boxed(Kind::NotAcceptable, message);
+            error.status = status;
+            error
+        };
+        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
+            return Err(bad(StatusCode::UPGRADE_REQUIRED, "WebSocket is spoken in version 13"));
+        }
+        if !names(headers, &header::CONNECTION, "upgrade") {
+            return Err(bad(StatusCode::BAD_REQUEST, "the handshake lacks `Connection: Upgrade`"));
+        }
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
+        // 16 bytes in base64 (RFC 6455, section 4.1).
+        if key.len() != 24 {
+            return Err(bad(StatusCode::BAD_REQUEST, "the handshake has no key"));
+        }
+        if !self.allows(headers) {
+            let mut error = bad(StatusCode::FORBIDDEN, "pages of this origin may not open WebSockets");
+            error.code = tonic::Code::PermissionDenied;
+            return Err(error);
+        }
+        let accept = HeaderValue::try_from(derive_accept_key(key));
+        accept.map_err(|_| bad(StatusCode::BAD_REQUEST, "the handshake has no key"))
+    }
+
+    fn allows(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let Ok(origin) = origin.to_str() else { return false };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let own = origin.split_once("://").map(|(_, authority)| authority);
+        let is_own = own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
+        is_own || self.websocket.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
+    }
+}
+
+/// Opens the socket of a call. The call itself goes on beside the answer.
+pub(super) fn open<S, B>(matched: &Matched, upstream: S, request: Request<B>) -> Response<Body>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    let (mut parts, _) = request.into_parts();
+    // Of all extensions it alone is ours: the service gets the others.
+    let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    let parts = Arc::new(parts);
+    let (engine, route) = (&matched.engine, &matched.route);
+    let opened = engine.accept(&parts.headers).and_then(|accept| {
+        let no_upgrade = || {
+            let error = Error::boxed(Kind::Transport, "this server opens no WebSockets");
+            error.with_source(
+                "the server gives no connection away: is it served with upgrades, over HTTP/1.1?",
+            )
+        };
+        let upgrade = upgrade.ok_or_else(no_upgrade)?;
+        let query = parts.uri.query();
+        let resumed = super::headers::last_event_id(&parts.headers, route);
+        let woven = Woven::new(
+            &engine.plans,
+            route,
+            &matched.bindings,
+            query,
+            resumed,
+            &engine.parse,
+            &engine.limits,
+        )?;
+        let limit = engine.limits_of(&parts).request_bytes;
+        let session = Session::new(engine.clone(), route.clone(), parts.clone(), woven)?;
+        Ok((accept, upgrade, limit, session))
+    });
+    let (accept, upgrade, limit, session) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let context = session::context(&parts, route);
+            let mut response = engine.render_rest(&context, &error);
+            if error.status == StatusCode::UPGRADE_REQUIRED {
+                let headers = response.headers_mut();
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            }
+            return response;
+        }
+    };
+    tokio::spawn(async move {
+        // A client that was gone before the answer.
+        let Ok(upgraded) = upgrade.await else { return };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        let socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        session.run(socket, upstream).await;
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}

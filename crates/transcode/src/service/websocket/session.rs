@@ -1,0 +1,329 @@
+//! A socket that is open: what the client sends becomes the frames of the call as the service takes them, what the service
+//! answers becomes messages as the client takes them. Between the two there is never more than a message each way.
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tonic::Status;
+use tower::{Service, ServiceExt as _};
+
+use crate::builder::Engine;
+use crate::error::{BoxError, Error, Kind, Result};
+use crate::plan::Selection;
+use crate::render::ErrorContext;
+use crate::request::Woven;
+use crate::rule::RoutePlan;
+use crate::service::frames::Frames;
+use crate::service::{body, headers};
+
+type Socket = WebSocketStream<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>;
+type Sink = tokio::sync::Mutex<SplitSink<Socket, Message>>;
+
+/// How long the client has to take the last messages, and to close on its side.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// The most that a close frame has room for.
+const MAX_REASON: usize = 123;
+
+/// How a session comes to its end.
+enum End {
+    /// The call is over.
+    Call(Result<()>),
+    /// The client broke WebSocket's rules.
+    Broken(CloseCode, Box<Error>),
+    /// The client is gone, or has closed.
+    Gone,
+}
+
+pub(super) struct Session {
+    engine: Arc<Engine>,
+    route: Arc<RoutePlan>,
+    parts: Arc<Parts>,
+    woven: Woven,
+    selection: Option<Selection>,
+    /// The one message of a method to which the client sends none.
+    first: Option<Bytes>,
+}
+
+/// The context of an error.
+pub(super) fn context<'a>(parts: &'a Parts, route: &'a RoutePlan) -> ErrorContext<'a> {
+    ErrorContext { template: Some(&route.template), rpc: Some(&route.rpc), ..ErrorContext::of(parts) }
+}
+
+impl Session {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        route: Arc<RoutePlan>,
+        parts: Arc<Parts>,
+        mut woven: Woven,
+    ) -> Result<Self> {
+        let selection = woven.selection.take();
+        let first = if route.body == crate::rule::BodyRule::No {
+            Some(engine.pack(woven.json_frame(&engine.plans, &route, b"", &engine.parse)?))
+        } else {
+            None
+        };
+        Ok(Self { engine, route, parts, woven, selection, first })
+    }
+
+    /// Runs the call to its end, and closes.
+    pub(super) async fn run<S>(mut self, socket: Socket, upstream: S)
+    where
+        S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+        S::Error: Into<BoxError>,
+    {
+        let (sink, mut stream) = socket.split();
+        let sink = Sink::new(sink);
+        let (send, receive) = mpsc::channel(1);
+        let first = self.first.take();
+        let sender = match first {
+            Some(frame) => {
+                // There is room for one, and nothing more will come.
+                let _ = send.try_send(frame);
+                drop(send);
+                None
+            }
+            None => Some(send),
+        };
+        let heard = Heard::new();
+        let end = {
+            let mut up = pin!(self.up(&mut stream, sender, &heard));
+            let mut down = pin!(self.down(&sink, receive, upstream));
+            let mut silent = pin!(self.keep_alive(&sink, &heard));
+            tokio::select! {
+                // What the call itself says of its end goes first.
+                biased;
+                end = &mut down => end,
+                end = &mut up => end,
+                () = &mut silent => End::Gone,
+            }
+        };
+        // Whoever does not take the goodbye goes without.
+        let _ = tokio::time::timeout(GOODBYE, self.close(&mut *sink.lock().await, &mut stream, end)).await;
+    }
+
+    /// Takes what the client sends. It comes to an end only where the session does.
+    async fn up(
+        &self,
+        stream: &mut SplitStream<Socket>,
+        mut sender: Option<mpsc::Sender<Bytes>>,
+        heard: &Heard,
+    ) -> End {
+        loop {
+            let message = match stream.next().await {
+                None | Some(Ok(Message::Close(_))) => return End::Gone,
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return broken(&error),
+            };
+            heard.now();
+            let is_end = match &message {
+                Message::Text(text) => text.is_empty(),
+                Message::Binary(_) => false,
+                _ => continue,
+            };
+            if is_end {
+                sender = None;
+                continue;
+            }
+            let Some(send) = &sender else {
+                let error = Error::boxed(Kind::Body, "a message after the last one");
+                return End::Call(Err(error));
+            };
+            let frame = match self.frame(&message) {
+                Ok(frame) => frame,
+                Err(end) => return end,
+            };
+            heard.nothing_for_now();
+            // Who takes no more has ended the call, or will.
+            let taken = send.send(frame).await.is_ok();
+            heard.now();
+            if taken && !self.route.rpc.is_client_streaming() {
+                sender = None;
+            }
+        }
+    }
+
+    /// The frame of a message.
+    fn frame(&self, message: &Message) -> std::result::Result<Bytes, End> {
+        let Engine { plans, parse, .. } = &*self.engine;
+        let frame = match message {
+            Message::Text(text) if !self.route.raw_body => {
+                self.woven.json_frame(plans, &self.route, text.as_bytes(), parse)
+            }
+            Message::Binary(bytes) if self.route.raw_body => {
+                self.woven.raw_frame(plans, &self.route, bytes, b"application/octet-stream")
+            }
+            Message::Text(text) => {
+                self.woven.raw_frame(plans, &self.route, text.as_bytes(), b"text/plain; charset=utf-8")
+            }
+            _ => {
+                let error = Error::boxed(Kind::UnsupportedMediaType, "JSON comes in text messages");
+                return Err(End::Broken(CloseCode::Unsupported, error));
+            }
+        };
+        frame.map(|frame| self.engine.pack(frame)).map_err(|error| End::Call(Err(error)))
+    }
+
+    /// Makes the call, and gives the client what it answers.
+    async fn down<S>(&self, sink: &Sink, frames: mpsc::Receiver<Bytes>, upstream: S) -> End
+    where
+        S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+        S::Error: Into<BoxError>,
+    {
+        let frames = ReceiverStream::new(frames).map(|frame| Ok::<_, Status>(Frame::data(frame)));
+        let mut request = Request::new(tonic::body::Body::new(StreamBody::new(frames)));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = http::Uri::from(self.route.grpc_path.clone());
+        *request.headers_mut() = headers::metadata(&self.parts.headers, &self.engine);
+        *request.extensions_mut() = self.parts.extensions.clone();
+        let response = match upstream.oneshot(request).await {
+            Ok(response) => response,
+            Err(error) => return End::Call(Err(Error::transport(error.into()))),
+        };
+        match self.answer(sink, response).await {
+            Ok(true) => End::Call(Ok(())),
+            Ok(false) => End::Gone,
+            Err(error) => End::Call(Err(error)),
+        }
+    }
+
+    /// Sends the messages of an answer; false if nobody takes them.
+    async fn answer(&self, sink: &Sink, response: Response<tonic::body::Body>) -> Result<bool> {
+        let (head, body) = response.into_parts();
+        headers::check(&head)?;
+        let mut frames = Frames::new(body, &head.headers, self.engine.limits.response_bytes)?;
+        if !self.route.rpc.is_server_streaming() {
+            let (message, _) = frames.one(&head.headers).await?;
+            return Ok(sink.lock().await.send(self.message(&message)?).await.is_ok());
+        }
+        while let Some(message) = poll_fn(|cx| frames.poll_message(cx)).await? {
+            if sink.lock().await.send(self.message(&message)?).await.is_err() {
+                return Ok(false);
+            }
+        }
+        frames.status(&head.headers).map(|_| true)
+    }
+
+    fn message(&self, message: &Bytes) -> Result<Message> {
+        let (engine, route) = (&self.engine, &self.route);
+        if route.raw_response {
+            return body::raw(&engine.plans, route, message).map(|(_, bytes)| Message::Binary(bytes));
+        }
+        let mut json = Vec::with_capacity(engine.plans.room(route.output, message.len()));
+        body::append_json(engine, route, self.selection.as_ref(), message, &mut json)?;
+        text(json.into())
+    }
+
+    /// Asks a silent client for a sign of life; ends when there is none.
+    async fn keep_alive(&self, sink: &Sink, heard: &Heard) {
+        let Some(patience) = self.engine.websocket.keep_alive else { return pending().await };
+        loop {
+            tokio::time::sleep(patience.saturating_sub(heard.silence())).await;
+            if heard.silence() < patience {
+                continue;
+            }
+            if sink.lock().await.send(Message::Ping(Bytes::new())).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(patience).await;
+            if heard.silence() >= patience {
+                return;
+            }
+        }
+    }
+
+    /// Tells the end, and waits for the client's.
+    async fn close(&self, sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStream<Socket>, end: End) {
+        let (code, error) = match end {
+            End::Gone => {
+                // The answer to the client's close, where there is one to give.
+                let _ = sink.close().await;
+                return;
+            }
+            End::Call(Ok(())) => (CloseCode::Normal, None),
+            End::Call(Err(error)) => (CloseCode::from(4000 + error.code as u16), Some(error)),
+            End::Broken(code, error) => (code, Some(error)),
+        };
+        let mut reason = "";
+        if let Some(error) = &error {
+            let context =
+                ErrorContext { plans: Some(&self.engine.plans), ..context(&self.parts, &self.route) };
+            if let Ok(message) = text(self.engine.renderer.render_in_stream(&context, error)) {
+                // A client that is gone is found out by the next line.
+                let _ = sink.feed(message).await;
+            }
+            reason = &error.message[..error.message.floor_char_boundary(MAX_REASON)];
+        }
+        let frame = CloseFrame { code, reason: reason.into() };
+        if sink.send(Message::Close(Some(frame))).await.is_ok() {
+            // What it still sends is nobody's.
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    }
+}
+
+fn text(bytes: Bytes) -> Result<Message> {
+    let text = bytes.try_into();
+    text.map(Message::Text).map_err(|_| Error::boxed(Kind::BadResponse, "the service's answer is not UTF-8"))
+}
+
+/// What an error of the socket means.
+fn broken(error: &SocketError) -> End {
+    let (code, kind, message) = match error {
+        SocketError::Capacity(_) => {
+            (CloseCode::Size, Kind::BodyTooLarge, "a message is larger than the limit")
+        }
+        SocketError::Utf8(_) => (CloseCode::Invalid, Kind::Body, "a text message is not UTF-8"),
+        SocketError::Protocol(
+            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => return End::Gone,
+        SocketError::Protocol(_) => {
+            (CloseCode::Protocol, Kind::Body, "a frame breaks the rules of WebSocket")
+        }
+        _ => return End::Gone,
+    };
+    End::Broken(code, Error::boxed(kind, message))
+}
+
+/// When the client was last heard of.
+struct Heard(Mutex<Option<Instant>>);
+
+impl Heard {
+    fn new() -> Self {
+        Self(Mutex::new(Some(Instant::now())))
+    }
+
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    fn now(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    /// The service takes its time, and nobody listens to the client: its silence is none.
+    fn nothing_for_now(&self) {
+        self.set(None);
+    }
+
+    /// For how long nothing was heard.
+    fn silence(&self) -> Duration {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+}

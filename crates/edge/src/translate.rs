@@ -32,7 +32,7 @@ pub(crate) fn failure(error: &transcode::Error, body_field: Option<&str>) -> Fai
     match error.kind {
         Kind::NotFound => ErrorCode::RouteNotFound.into(),
         Kind::MethodNotAllowed => Failure::method_not_allowed(&error.allow.join(", ")),
-        Kind::Path | Kind::Query | Kind::Body => invalid(error, body_field).into(),
+        Kind::Path | Kind::Query | Kind::Header | Kind::Body => invalid(error, body_field).into(),
         Kind::BodyTooLarge => Error::new(ErrorCode::PayloadTooLarge).message(sentence(&error.message)).into(),
         Kind::UnsupportedMediaType => {
             Error::new(ErrorCode::UnsupportedMediaType).message(sentence(&error.message)).into()
@@ -120,6 +120,7 @@ fn whole(error: &transcode::Error) -> Detail {
     let part = match error.kind {
         Kind::Path => "path",
         Kind::Query => "query",
+        Kind::Header => "header",
         _ => "body",
     };
     Detail::new(part, error.message.clone())

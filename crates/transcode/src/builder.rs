@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, StatusCode};
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 use crate::coding::Coding;
 use crate::escape::Slash;
 use crate::plan::{Extensions, FieldBehavior, ParseOptions, Plans, PrintOptions};
+use crate::policy::MethodPolicy;
 use crate::render::{Aip193, ErrorRenderer};
 use crate::request::Limits;
 use crate::router::Router;
@@ -111,7 +112,7 @@ impl Builder {
             #[cfg(feature = "websocket")]
             websocket: WebSocket::default(),
             forward: None,
-            expose: Box::new(|name| *name == header::ETAG || *name == header::LOCATION),
+            expose: Box::new(exposed_by_default),
             status_metadata: None,
             renderer: Box::new(Aip193),
         }
@@ -247,8 +248,8 @@ impl Builder {
         self
     }
 
-    /// Which metadata of a successful response (initial and trailing) become response headers of REST. Default: `etag` and
-    /// `location`. The other protocols have a place of their own for all of it.
+    /// Which metadata of a successful response (initial and trailing) become response headers of REST. Default: `etag`,
+    /// `location`, `ratelimit` and `ratelimit-policy`. The other protocols have a place of their own for all of it.
     pub fn expose_metadata(mut self, expose: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
         self.expose = Box::new(expose);
         self
@@ -274,6 +275,38 @@ impl Builder {
         self
     }
 
+    /// What answers of a method say beside its messages, and what its requests must: `Deprecation`, `Sunset`, `Idempotency-Key`,
+    /// `RateLimit-Policy`, `Cache-Control`, `ETag`. Asked once a method at [`build`](Self::build) and at
+    /// [`Transcoder::replace`]; it may read the method's options, standard ones and extensions. Default:
+    /// [`MethodPolicy::default`].
+    ///
+    /// ```ignore
+    /// builder.policy(|rpc| {
+    ///     let options = rpc.method_descriptor_proto().options.clone().unwrap_or_default();
+    ///     let deprecation = options.deprecated().then(|| Deprecation {
+    ///         since: UNIX_EPOCH + Duration::from_secs(1_793_491_200),
+    ///         sunset: None,
+    ///         links: vec![Link { target: "/v2/books/{id}".into(), relation: Relation::Successor }],
+    ///     });
+    ///     MethodPolicy { deprecation, ..MethodPolicy::default() }
+    /// })
+    /// ```
+    pub fn policy(mut self, policy: impl Fn(&MethodDescriptor) -> MethodPolicy + 'static) -> Self {
+        self.choices.policy = Box::new(policy);
+        self
+    }
+
+    /// Sends the service `x-goog-request-params`, by which Google's proxies route
+    /// (<https://google.aip.dev/client-libraries/4222>): the fields that the method's `google.api.routing` rule names, otherwise
+    /// all that the path binds. It takes the place of what a client sends. Calls of Connect have no path that binds: there it is
+    /// the string fields that the method's first HTTP rule would bind. What streams to the service is not read for it: there it is
+    /// made of path and query. Calls of gRPC and gRPC-Web are as their clients make them. Default: no, for it is of use to services
+    /// that stand behind such a proxy, and tells it what is in the request.
+    pub fn routing_headers(mut self, on: bool) -> Self {
+        self.choices.routing = on;
+        self
+    }
+
     /// Who makes the answers to calls that failed. Default: [`Aip193`].
     pub fn error_renderer(mut self, renderer: impl ErrorRenderer) -> Self {
         self.renderer = Box::new(renderer);
@@ -289,7 +322,7 @@ impl Builder {
     }
 
     /// Everything but the service behind it.
-    pub(crate) fn engine(self) -> Result<Engine, BuildError> {
+    pub(crate) fn engine(mut self) -> Result<Engine, BuildError> {
         let plans = Plans::new(&self.pool, &self.extensions)?;
         let services = match &self.services {
             None => self.pool.services().collect::<Vec<_>>(),
@@ -301,6 +334,7 @@ impl Builder {
                 names.iter().map(find).collect::<Result<_, _>>()?
             }
         };
+        self.choices.decide(&services)?;
         let methods = services.iter().flat_map(ServiceDescriptor::methods);
         self.choices.rules.check(&methods.map(|rpc| rpc.full_name().to_owned()).collect::<Vec<_>>())?;
         let mut router = Router::new(self.slash);
@@ -308,7 +342,7 @@ impl Builder {
         for service in &services {
             add_service(service, &self.choices, &plans, &mut router, &mut routes)?;
         }
-        let rpcs = Rpcs::new(&services, &plans)?;
+        let rpcs = Rpcs::new(&services, &self.choices, &plans)?;
         Ok(Engine {
             plans,
             router,
@@ -328,6 +362,11 @@ impl Builder {
             renderer: self.renderer,
         })
     }
+}
+
+/// The metadata that becomes headers by default.
+fn exposed_by_default(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "etag" | "location" | "ratelimit" | "ratelimit-policy")
 }
 
 /// The headers that go to the service by default.

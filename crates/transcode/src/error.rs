@@ -23,6 +23,8 @@ pub enum Kind {
     Path,
     /// A query parameter is unknown, repeated, malformed, or sets what path or body set: 400.
     Query,
+    /// A header that the method asks for is missing or malformed: 400.
+    Header,
     /// The body is not JSON, or not JSON of the message: 400.
     Body,
     /// The body is larger than the limit: 413.
@@ -107,7 +109,7 @@ impl Kind {
         match self {
             Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED),
-            Self::Path | Self::Query | Self::Body | Self::BodyRead => {
+            Self::Path | Self::Query | Self::Header | Self::Body | Self::BodyRead => {
                 (Code::InvalidArgument, StatusCode::BAD_REQUEST)
             }
             Self::BodyTooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE),

@@ -2,6 +2,12 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// What is escaped where only RFC 3986's unreserved characters stay as they are.
+pub(crate) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// What happens to `%2F` in a variable that spans several segments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Slash {

@@ -14,6 +14,7 @@
 //!     .expose_metadata(|name| name == "etag")
 //!     .status_metadata(HeaderName::from_static("x-http-code"))
 //!     .success_status(|rpc| if rpc.name().starts_with("Create") { StatusCode::CREATED } else { StatusCode::OK })
+//!     .policy(|rpc| MethodPolicy { deprecation: going_away(rpc), ..MethodPolicy::default() })
 //!     .error_renderer(MyRenderer)
 //!     .build(grpc_service)?;                              // S: Service<Request<tonic::body::Body>> + Clone
 //!
@@ -60,11 +61,13 @@ pub mod coding;
 mod error;
 mod escape;
 pub mod plan;
+mod policy;
 #[cfg(feature = "reflection")]
 pub mod reflection;
 mod render;
 mod request;
 pub mod router;
+mod routing;
 mod rule;
 mod rules;
 mod service;
@@ -75,9 +78,12 @@ pub use coding::Coding;
 pub use error::{BoxError, Error, FieldViolation, Kind, Location, Result, http_status};
 pub use escape::{Slash, query_parameters};
 pub use plan::{Extensions, FieldBehavior, ParseOptions, Plans, PrintOptions, UnknownFields};
+pub use policy::{Deprecation, IdempotencyKey, Link, MethodPolicy, RateLimit, Relation};
 pub use render::{Aip193, ErrorContext, ErrorRenderer, Problem, code_name};
 pub use request::{BodyLimit, Limits};
 pub use rule::BuildError;
 #[cfg(feature = "websocket")]
 pub use service::WebSocket;
-pub use service::{Body, Matched, Protocol, Protocols, Transcoder, compress, connect_timeout};
+pub use service::{
+    Body, Matched, Protocol, Protocols, Transcoder, compress, connect_timeout, has_tag, weak_tag,
+};

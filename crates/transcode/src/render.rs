@@ -6,6 +6,7 @@ use prost_reflect::MethodDescriptor;
 
 mod aip193;
 mod details;
+mod limits;
 mod problem;
 
 pub use aip193::Aip193;

@@ -1,14 +1,20 @@
 //! From the annotations of services to routes that are ready to run.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
 
 use crate::builder::Resume;
 use crate::plan::{Bound, FieldBehavior, Kind, Known, MessageId, Plans, Shape};
+use crate::policy::{MethodPolicy, Policy};
 use crate::request::Capture;
 use crate::router::{ANY_METHOD, AddError, Router};
+use crate::routing::Routing;
 use crate::rules::Rules;
+use crate::template::Template;
 
 /// The extension of `google.protobuf.MethodOptions` that carries HTTP rules.
 pub(crate) const HTTP_EXTENSION: &str = "google.api.http";
@@ -100,6 +106,9 @@ pub(crate) struct RoutePlan {
     pub(crate) success: StatusCode,
     /// How a stream of events that broke off goes on.
     pub(crate) resume: Option<ResumePlan>,
+    pub(crate) policy: Arc<Policy>,
+    /// Where the routing header comes from, if there is to be one.
+    pub(crate) routing: Option<Routing>,
 }
 
 /// A [`Resume`](crate::Resume), looked up.
@@ -126,6 +135,11 @@ pub(crate) struct Choices {
     pub(crate) partial: bool,
     pub(crate) success: OfMethod<StatusCode>,
     pub(crate) resume: OfMethod<Option<Resume>>,
+    pub(crate) policy: OfMethod<MethodPolicy>,
+    /// Routing headers are sent.
+    pub(crate) routing: bool,
+    /// What `policy` said, by the method's full name.
+    policies: HashMap<String, Arc<Policy>>,
 }
 
 impl Default for Choices {
@@ -138,6 +152,36 @@ impl Default for Choices {
             partial: true,
             success: Box::new(|_| StatusCode::OK),
             resume: Box::new(|_| None),
+            policy: Box::new(|_| MethodPolicy::default()),
+            routing: false,
+            policies: HashMap::new(),
+        }
+    }
+}
+
+impl Choices {
+    /// Asks what is asked once a method.
+    pub(crate) fn decide(&mut self, services: &[ServiceDescriptor]) -> Result<(), BuildError> {
+        for rpc in services.iter().flat_map(ServiceDescriptor::methods) {
+            let name = rpc.full_name().to_owned();
+            match Policy::new(&rpc, (self.policy)(&rpc)) {
+                Ok(policy) => drop(self.policies.insert(name, Arc::new(policy))),
+                Err(problem) => return Err(BuildError::Rule { rpc: name, problem }),
+            }
+        }
+        Ok(())
+    }
+
+    fn policy_of(&self, rpc: &MethodDescriptor) -> Arc<Policy> {
+        self.policies.get(rpc.full_name()).cloned().unwrap_or_default()
+    }
+
+    /// The bindings that a method has by its rules, or by its annotation.
+    fn bindings_of(&self, rpc: &MethodDescriptor) -> Result<Vec<Binding>, BuildError> {
+        match (self.rules.of(rpc.full_name()), rpc.parent_pool().get_extension_by_name(HTTP_EXTENSION)) {
+            (Some(bindings), _) => Ok(bindings.to_vec()),
+            (None, Some(extension)) => bindings(rpc, &extension),
+            (None, None) => Ok(Vec::new()),
         }
     }
 }
@@ -157,15 +201,10 @@ pub(crate) fn add_service(
     choices: &Choices,
     plans: &Plans,
     router: &mut Router,
-    routes: &mut Vec<std::sync::Arc<RoutePlan>>,
+    routes: &mut Vec<Arc<RoutePlan>>,
 ) -> Result<(), BuildError> {
-    let extension = service.parent_pool().get_extension_by_name(HTTP_EXTENSION);
     for rpc in service.methods() {
-        let mut bindings = match (choices.rules.of(rpc.full_name()), &extension) {
-            (Some(bindings), _) => bindings.to_vec(),
-            (None, Some(extension)) => bindings(&rpc, extension)?,
-            (None, None) => Vec::new(),
-        };
+        let mut bindings = choices.bindings_of(&rpc)?;
         if bindings.is_empty() && choices.unannotated {
             bindings.push(at_its_path(&rpc));
         }
@@ -176,7 +215,7 @@ pub(crate) fn add_service(
                 let problem = format!("{} {}: {problem}", binding.method, binding.template);
                 BuildError::Rule { rpc: rpc.full_name().to_owned(), problem }
             })?;
-            routes.push(std::sync::Arc::new(route));
+            routes.push(Arc::new(route));
         }
     }
     Ok(())
@@ -193,13 +232,27 @@ fn at_its_path(rpc: &MethodDescriptor) -> Binding {
 }
 
 /// The route of a method at its gRPC path: whole messages both ways, whatever its HTTP rule says.
-pub(crate) fn rpc_route(rpc: &MethodDescriptor, plans: &Plans) -> Result<RoutePlan, BuildError> {
+pub(crate) fn rpc_route(
+    rpc: &MethodDescriptor,
+    choices: &Choices,
+    plans: &Plans,
+) -> Result<RoutePlan, BuildError> {
     let binding = at_its_path(rpc);
-    let choices = Choices { behavior: FieldBehavior::IGNORED, ..Choices::default() };
-    let route = crate::template::Template::parse(&binding.template)
+    let whole = Choices { behavior: FieldBehavior::IGNORED, ..Choices::default() };
+    let route = Template::parse(&binding.template)
         .map_err(|error| error.to_string())
-        .and_then(|template| plan(rpc, &binding, &template, &choices, plans));
-    route.map_err(|problem| BuildError::Rule { rpc: rpc.full_name().to_owned(), problem })
+        .and_then(|template| plan(rpc, &binding, &template, &whole, plans));
+    let failed = |problem| BuildError::Rule { rpc: rpc.full_name().to_owned(), problem };
+    let mut route = route.map_err(failed)?;
+    route.policy = choices.policy_of(rpc);
+    if choices.routing {
+        route.routing = Routing::explicit(rpc, route.input, plans).map_err(failed)?;
+        if let (None, Some(first)) = (&route.routing, choices.bindings_of(rpc)?.first()) {
+            let template = Template::parse(&first.template).map_err(|error| failed(error.to_string()))?;
+            route.routing = Some(Routing::implicit(&template, route.input, plans));
+        }
+    }
+    Ok(route)
 }
 
 fn bindings(rpc: &MethodDescriptor, extension: &ExtensionDescriptor) -> Result<Vec<Binding>, BuildError> {
@@ -248,7 +301,7 @@ fn binding(rule: &DynamicMessage) -> Option<Binding> {
 fn plan(
     rpc: &MethodDescriptor,
     binding: &Binding,
-    template: &crate::template::Template,
+    template: &Template,
     choices: &Choices,
     plans: &Plans,
 ) -> Result<RoutePlan, String> {
@@ -352,6 +405,12 @@ fn plan(
         capture,
         success: (choices.success)(rpc),
         resume: resume.transpose()?,
+        policy: choices.policy_of(rpc),
+        routing: if choices.routing {
+            Some(Routing::explicit(rpc, input, plans)?.unwrap_or(Routing::Bindings))
+        } else {
+            None
+        },
     })
 }
 

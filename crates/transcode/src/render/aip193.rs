@@ -45,6 +45,7 @@ impl ErrorRenderer for Aip193 {
         *response.status_mut() = error.status;
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        error.add_limits(response.headers_mut());
         response
     }
 

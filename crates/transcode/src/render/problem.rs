@@ -42,6 +42,7 @@ impl ErrorRenderer for Problem {
         *response.status_mut() = error.status;
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        error.add_limits(response.headers_mut());
         response
     }
 }

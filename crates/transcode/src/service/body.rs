@@ -35,6 +35,14 @@ impl Body {
         Self(Inner::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
+    /// The bytes, if they are at hand.
+    pub(super) fn as_full(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Inner::Full(bytes) => Some(bytes.as_deref().unwrap_or_default()),
+            Inner::Stream(_) => None,
+        }
+    }
+
     /// The bytes, or the stream that it is.
     pub(super) fn into_full(self) -> std::result::Result<Bytes, Self> {
         match self.0 {

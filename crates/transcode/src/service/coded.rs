@@ -22,11 +22,7 @@ const SMALLEST_MESSAGE: usize = 1 << 10;
 /// The transcoder does this by itself ([`Compression::answers_from`](crate::Compression::answers_from)); it is here for those
 /// who look into answers before they go.
 pub fn compress(asked: &HeaderMap, mut response: Response<Body>, smallest: usize) -> Response<Body> {
-    let headers = response.headers();
-    let strong = headers.get(header::ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
-    let exact = response.body().size_hint().exact();
-    let small = exact.is_some_and(|length| length < smallest as u64);
-    if strong || small || headers.contains_key(header::CONTENT_ENCODING) || !is_text(headers) {
+    if !depends_on_codings(&response, smallest) {
         return response;
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
@@ -44,6 +40,15 @@ pub fn compress(asked: &HeaderMap, mut response: Response<Body>, smallest: usize
     };
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     response
+}
+
+/// Whether an answer is such that it is coded for those who accept that.
+pub(super) fn depends_on_codings(response: &Response<Body>, smallest: usize) -> bool {
+    let headers = response.headers();
+    let strong = headers.get(header::ETAG).is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
+    let exact = response.body().size_hint().exact();
+    let small = exact.is_some_and(|length| length < smallest as u64);
+    !strong && !small && !headers.contains_key(header::CONTENT_ENCODING) && is_text(headers)
 }
 
 fn is_text(headers: &HeaderMap) -> bool {

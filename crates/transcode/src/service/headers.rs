@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use super::Body;
 use crate::builder::Engine;
 use crate::error::{Error, Kind, Result};
+use crate::policy::IDEMPOTENCY_KEY;
 use crate::rule::RoutePlan;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -36,7 +37,7 @@ pub(super) fn is_framing(name: &HeaderName) -> bool {
 }
 
 /// The request metadata: gRPC's own headers and those of the client's that may pass.
-pub(super) fn metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
+pub(super) fn metadata(client: &HeaderMap, engine: &Engine, route: &RoutePlan) -> HeaderMap {
     let mut metadata = HeaderMap::with_capacity(8);
     metadata.insert(header::TE, HeaderValue::from_static("trailers"));
     metadata.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -44,30 +45,35 @@ pub(super) fn metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
     if let Some(coding) = engine.compression.messages {
         metadata.insert(GRPC_ENCODING, HeaderValue::from_static(coding.name()));
     }
-    add(client, &mut metadata, |name| !is_framing(name) && (engine.forward)(name));
+    add(client, &mut metadata, |name| !is_framing(name) && ((engine.forward)(name) || is_key(name, route)));
     metadata
 }
 
 /// The metadata of a call that Connect makes.
-pub(super) fn connect_metadata(client: &HeaderMap, engine: &Engine) -> HeaderMap {
-    let mut metadata = metadata(&HeaderMap::new(), engine);
+pub(super) fn connect_metadata(client: &HeaderMap, engine: &Engine, route: &RoutePlan) -> HeaderMap {
+    let mut metadata = metadata(&HeaderMap::new(), engine, route);
     add(client, &mut metadata, |name| {
         let own = name.as_str().starts_with("connect-");
-        !own && !is_framing(name) && (engine.forward_all || (engine.forward)(name))
+        !own && !is_framing(name) && (engine.forward_all || (engine.forward)(name) || is_key(name, route))
     });
     metadata
 }
 
 /// The headers of a call that is gRPC already: its own, and the metadata that may pass.
-pub(super) fn grpc_headers(client: &HeaderMap, engine: &Engine) -> HeaderMap {
+pub(super) fn grpc_headers(client: &HeaderMap, engine: &Engine, route: &RoutePlan) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.keys_len());
     add(client, &mut headers, |name| {
         let own = name.as_str().starts_with("grpc-")
             || matches!(*name, header::CONTENT_TYPE | header::TE | header::USER_AGENT);
-        own || !is_framing(name) && (engine.forward_all || (engine.forward)(name))
+        own || !is_framing(name) && (engine.forward_all || (engine.forward)(name) || is_key(name, route))
     });
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers
+}
+
+/// Whether a header is the key that the method takes.
+fn is_key(name: &HeaderName, route: &RoutePlan) -> bool {
+    route.policy.takes_key() && *name == IDEMPOTENCY_KEY
 }
 
 fn add(client: &HeaderMap, metadata: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {

@@ -7,6 +7,7 @@
 mod body;
 mod coded;
 mod connect;
+mod etag;
 mod frames;
 mod headers;
 mod negotiate;
@@ -36,6 +37,7 @@ use tower::{Service, ServiceExt as _};
 pub use body::Body;
 pub use coded::compress;
 pub use connect::connect_timeout;
+pub use etag::{has_tag, weak_tag};
 pub(crate) use protocol::Rpcs;
 pub use protocol::{Protocol, Protocols};
 #[cfg(feature = "websocket")]
@@ -46,8 +48,9 @@ use crate::coding::{Coding, Decoded};
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::plan::Selection;
 use crate::render::ErrorContext;
-use crate::request::{BodyLimit, Limits, Woven, form};
+use crate::request::{BodyLimit, FRAME_HEADER, Limits, Woven, form};
 use crate::router::Miss;
+use crate::routing;
 use crate::rule::{BodyRule, BuildError, RoutePlan};
 use frames::Frames;
 use negotiate::Written;
@@ -88,6 +91,35 @@ impl Matched {
     pub fn bindings(&self) -> impl Iterator<Item = (&str, &str)> {
         let names = self.route.variable_names.iter().map(String::as_str);
         names.zip(self.bindings.iter().map(String::as_str))
+    }
+
+    /// Adds to an answer what [`Builder::policy`] says of the method: `Deprecation`, `Sunset`, `Link`, `RateLimit-Policy`.
+    /// [`Transcoder::call_matched`] does so by itself; this is for answers of those who stand between it and
+    /// [`Transcoder::route`], such as a limiter:
+    ///
+    /// ```ignore
+    /// let matched = transcoder.route(request.method(), request.uri().path())?;
+    /// let left = limiter.take(caller, matched.grpc_path());    // yours: the transcoder counts nothing
+    /// let mut response = match left {
+    ///     Some(_) => transcoder.call_matched(matched.clone(), request).await,
+    ///     None => {
+    ///         let mut refused = too_many_requests();           // 429, with Retry-After
+    ///         matched.annotate(refused.headers_mut());         // RateLimit-Policy: "default";q=100;w=60
+    ///         refused
+    ///     }
+    /// };
+    /// let left = format!("\"default\";r={};t=60", left.unwrap_or(0));
+    /// response.headers_mut().insert("ratelimit", left.parse()?);
+    /// ```
+    pub fn annotate(&self, headers: &mut HeaderMap) {
+        let names = self.route.variable_names.iter().map(String::as_str);
+        self.route.policy.annotate(&names.zip(self.bindings.iter().map(String::as_str)), headers);
+    }
+
+    /// The routing header of a call that begins with this frame, where there is to be one.
+    fn params<F: AsRef<[u8]>>(&self, frame: impl FnOnce() -> Result<F>) -> Result<Option<HeaderValue>> {
+        let Some(routing) = &self.route.routing else { return Ok(None) };
+        Ok(routing.value(self.bindings(), &frame()?.as_ref()[FRAME_HEADER..]))
     }
 }
 
@@ -213,48 +245,61 @@ where
         // The upstream is cloned before the first await, so that it need not be Sync.
         let upstream = self.upstream.clone();
         async move {
-            #[cfg(feature = "websocket")]
-            if matched.protocol == Protocol::WebSocket {
-                return websocket::open(&matched, upstream, request);
+            let (mut parts, body) = request.into_parts();
+            let said = matched.route.policy.speaks().then(|| matched.clone());
+            let mut response = 'answer: {
+                if let Err(error) = matched.route.policy.check_key(&parts.method, &mut parts.headers) {
+                    let context = matched.route.context(&parts);
+                    break 'answer matched.engine.render_as(matched.protocol, &context, &error);
+                }
+                // Boxed: calls of REST need not have room for the others.
+                if matched.protocol != Protocol::Rest {
+                    break 'answer Box::pin(other(matched, upstream, parts, body)).await;
+                }
+                let (engine, parts) = (&matched.engine, Arc::new(parts));
+                let call = Call { engine, parts: &parts, matched: &matched };
+                match call.run(upstream, body).await {
+                    Ok(response) => engine.finish(&matched.route, &parts, response),
+                    Err(error) => engine.render_rest(&matched.route.context(&parts), &error),
+                }
+            };
+            if let Some(matched) = said {
+                matched.annotate(response.headers_mut());
             }
-            let (parts, body) = request.into_parts();
-            match matched.protocol {
-                Protocol::Rest | Protocol::WebSocket => {}
-                // Boxed: calls of REST need not have room for them.
-                Protocol::Grpc => {
-                    return Box::pin(passthrough::grpc(matched.engine, matched.route, upstream, parts, body))
-                        .await;
-                }
-                Protocol::GrpcWeb => {
-                    return Box::pin(passthrough::web(matched.engine, matched.route, upstream, parts, body))
-                        .await;
-                }
-                Protocol::Connect => {
-                    return Box::pin(connect::call(matched.engine, matched.route, upstream, parts, body))
-                        .await;
-                }
-            }
-            let (engine, parts) = (&matched.engine, Arc::new(parts));
-            let call = Call { engine, parts: &parts, matched: &matched };
-            match call.run(upstream, body).await {
-                Ok(response) => {
-                    let response = match engine.compression.answers_from {
-                        Some(smallest) => compress(&parts.headers, response, smallest),
-                        None => response,
-                    };
-                    if parts.method == Method::HEAD { body::without(response) } else { response }
-                }
-                Err(error) => {
-                    let route = &matched.route;
-                    let context = ErrorContext {
-                        template: Some(&route.template),
-                        rpc: Some(&route.rpc),
-                        ..ErrorContext::of(&parts)
-                    };
-                    engine.render_rest(&context, &error)
-                }
-            }
+            response
         }
+    }
+}
+
+/// Answers a call of another protocol than REST.
+async fn other<S, B>(matched: Matched, upstream: S, parts: Parts, body: B) -> Response<Body>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    #[cfg(feature = "websocket")]
+    if matched.protocol == Protocol::WebSocket {
+        return websocket::open(&matched, upstream, parts);
+    }
+    let Matched { engine, route, protocol, .. } = matched;
+    match protocol {
+        Protocol::Grpc => passthrough::grpc(engine, route, upstream, parts, body).await,
+        Protocol::GrpcWeb => passthrough::web(engine, route, upstream, parts, body).await,
+        // REST does not come here, and WebSocket has gone.
+        Protocol::Connect | Protocol::Rest | Protocol::WebSocket => {
+            connect::call(engine, route, upstream, parts, body).await
+        }
+    }
+}
+
+impl RoutePlan {
+    /// What an error of a call on this route is told in.
+    fn context<'a>(&'a self, parts: &'a Parts) -> ErrorContext<'a> {
+        ErrorContext { template: Some(&self.template), rpc: Some(&self.rpc), ..ErrorContext::of(parts) }
     }
 }
 
@@ -276,6 +321,16 @@ impl Engine {
         }
     }
 
+    /// What is left to do about an answer of REST: its tag, its coding, and no body for HEAD.
+    fn finish(&self, route: &RoutePlan, parts: &Parts, response: Response<Body>) -> Response<Body> {
+        let answers_from = self.compression.answers_from;
+        let mut response = etag::finish(route, parts, response, answers_from);
+        if let Some(smallest) = answers_from {
+            response = compress(&parts.headers, response, smallest);
+        }
+        if parts.method == Method::HEAD { body::without(response) } else { response }
+    }
+
     /// The limits of one request.
     fn limits_of(&self, parts: &Parts) -> Limits {
         let own = parts.extensions.get::<BodyLimit>();
@@ -283,13 +338,16 @@ impl Engine {
     }
 
     fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
-        match self.protocol(context.method, context.uri, context.headers) {
-            Protocol::Rest | Protocol::WebSocket => {}
-            Protocol::Grpc => return passthrough::failed(error),
-            Protocol::GrpcWeb => return passthrough::failed_web(error),
-            Protocol::Connect => return connect::failed(context.method, context.headers, error),
+        self.render_as(self.protocol(context.method, context.uri, context.headers), context, error)
+    }
+
+    fn render_as(&self, protocol: Protocol, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
+        match protocol {
+            Protocol::Rest | Protocol::WebSocket => self.render_rest(context, error),
+            Protocol::Grpc => passthrough::failed(error),
+            Protocol::GrpcWeb => passthrough::failed_web(error),
+            Protocol::Connect => connect::failed(context.method, context.headers, error),
         }
-        self.render_rest(context, error)
     }
 
     fn render_rest(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
@@ -336,14 +394,18 @@ impl Call<'_> {
         let mut woven =
             Woven::new(&engine.plans, route, bindings, query, resumed, &engine.parse, &engine.limits)?;
         let selection = woven.selection.take();
+        let params;
         let (body, fault) = if !route.rpc.is_client_streaming() || route.body == BodyRule::No {
             let frame = self.frame(&woven, body).await?;
+            params = self.matched.params(|| Ok(&frame))?;
             (tonic::body::Body::new(Full::new(engine.pack(frame))), None)
         } else if route.raw_body {
+            params = self.matched.params(|| woven.frame(0, |_| Ok(())))?;
             let upload = raw::Upload::new(engine.clone(), route.clone(), woven, body, self.content_type());
             let fault = upload.fault();
             (tonic::body::Body::new(upload), Some(fault))
         } else {
+            params = self.matched.params(|| woven.frame(0, |_| Ok(())))?;
             let lines = negotiate::upload(&self.parts.headers, body.is_end_stream())?;
             let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines);
             let fault = upload.fault();
@@ -353,7 +415,10 @@ impl Call<'_> {
         *request.method_mut() = Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
         *request.uri_mut() = http::Uri::from(route.grpc_path.clone());
-        *request.headers_mut() = headers::metadata(&self.parts.headers, engine);
+        *request.headers_mut() = headers::metadata(&self.parts.headers, engine, route);
+        if let Some(params) = params {
+            request.headers_mut().insert(routing::HEADER, params);
+        }
         *request.extensions_mut() = self.parts.extensions.clone();
         let answer = upstream.oneshot(request).await;
         // A fault in what the client streams ends the call in many ways; the fault itself is what to tell.

@@ -83,7 +83,7 @@ where
     *request.method_mut() = Method::POST;
     *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = Uri::from(route.grpc_path.clone());
-    *request.headers_mut() = headers::grpc_headers(&parts.headers, engine);
+    *request.headers_mut() = headers::grpc_headers(&parts.headers, engine, route);
     *request.extensions_mut() = parts.extensions;
     let response = match upstream.oneshot(request).await {
         Ok(response) => response,

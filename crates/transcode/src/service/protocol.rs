@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::builder::Engine;
 use crate::error::{Error, Kind, Result, http_status};
 use crate::plan::Plans;
-use crate::rule::{BuildError, RoutePlan, rpc_route};
+use crate::rule::{BuildError, Choices, RoutePlan, rpc_route};
 
 pub(super) const CONNECT_PROTOCOL_VERSION: &str = "connect-protocol-version";
 
@@ -82,11 +82,12 @@ struct Rpc {
 impl Rpcs {
     pub(crate) fn new(
         services: &[ServiceDescriptor],
+        choices: &Choices,
         plans: &Plans,
     ) -> std::result::Result<Self, BuildError> {
         let mut rpcs = HashMap::new();
         for rpc in services.iter().flat_map(ServiceDescriptor::methods) {
-            let route = Arc::new(rpc_route(&rpc, plans)?);
+            let route = Arc::new(rpc_route(&rpc, choices, plans)?);
             let options = rpc.method_descriptor_proto().options.as_ref();
             let safe = options.is_some_and(|o| o.idempotency_level() == IdempotencyLevel::NoSideEffects);
             let gettable = safe && !rpc.is_client_streaming() && !rpc.is_server_streaming();

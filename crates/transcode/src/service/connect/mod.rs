@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
+use http_body_util::Full;
 use tower::{Service, ServiceExt as _};
 
 pub(super) use error::failed;
@@ -22,7 +23,8 @@ use super::{Body, body, headers, negotiate};
 use crate::builder::Engine;
 use crate::coding::{self, Coding};
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::request::Woven;
+use crate::request::{FRAME_HEADER, Woven};
+use crate::routing;
 use crate::rule::RoutePlan;
 
 const CONNECT_TIMEOUT_MS: &str = "connect-timeout-ms";
@@ -152,7 +154,19 @@ impl Call {
 
     /// The gRPC frame of a request message.
     fn frame(&self, codec: Codec, message: &[u8]) -> Result<Bytes> {
-        let frame = Woven::default().frame(message.len(), |out| {
+        Ok(self.engine.pack(self.plain_frame(codec, message)?))
+    }
+
+    /// The body of a call of one message, and its routing header, where there is to be one.
+    fn single(&self, codec: Codec, message: &[u8]) -> Result<(tonic::body::Body, Option<HeaderValue>)> {
+        let frame = self.plain_frame(codec, message)?;
+        let routing = self.route.routing.as_ref();
+        let params = routing.and_then(|routing| routing.value(std::iter::empty(), &frame[FRAME_HEADER..]));
+        Ok((tonic::body::Body::new(Full::new(self.engine.pack(frame))), params))
+    }
+
+    fn plain_frame(&self, codec: Codec, message: &[u8]) -> Result<Vec<u8>> {
+        Woven::default().frame(message.len(), |out| {
             match codec {
                 Codec::Json => {
                     self.engine.plans.parse(self.route.input, message, &self.engine.parse, out)?;
@@ -160,8 +174,7 @@ impl Call {
                 Codec::Proto => out.extend_from_slice(message),
             }
             Ok(())
-        });
-        Ok(self.engine.pack(frame?))
+        })
     }
 
     /// Adds a response message as the client reads it.
@@ -176,7 +189,12 @@ impl Call {
     }
 
     /// Makes the gRPC call, and returns the metadata that it begins with and its messages.
-    async fn upstream<S>(&self, upstream: S, body: tonic::body::Body) -> Result<(HeaderMap, Frames)>
+    async fn upstream<S>(
+        &self,
+        upstream: S,
+        body: tonic::body::Body,
+        params: Option<HeaderValue>,
+    ) -> Result<(HeaderMap, Frames)>
     where
         S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
         S::Error: Into<BoxError>,
@@ -185,10 +203,13 @@ impl Call {
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = Uri::from(self.route.grpc_path.clone());
-        let mut metadata = headers::connect_metadata(&self.parts.headers, &self.engine);
+        let mut metadata = headers::connect_metadata(&self.parts.headers, &self.engine, &self.route);
         if let Some(timeout) = connect_timeout(&self.parts.headers)? {
             // Where a layer above has set a time already, that is the one.
             metadata.entry("grpc-timeout").or_insert(grpc_timeout(timeout));
+        }
+        if let Some(params) = params {
+            metadata.insert(routing::HEADER, params);
         }
         *request.headers_mut() = metadata;
         *request.extensions_mut() = self.parts.extensions.clone();

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Frame;
-use http_body_util::Full;
 use tower::Service;
 
 use super::envelopes::{COMPRESSED, Envelopes, Upload, seal};
@@ -50,16 +49,18 @@ where
     // HTTP's own coding of the whole may lie around the envelopes.
     let body = Decoded::new(body, negotiate::body_coding(&call.parts.headers)?);
     let mut envelopes = Envelopes::new(body, sent, call.engine.limits_of(&call.parts).request_bytes);
-    let mut fault = None;
+    let (mut fault, mut params) = (None, None);
     let body = if call.route.rpc.is_client_streaming() {
         let upload = Upload::new(call.clone(), codec, envelopes);
         fault = Some(upload.fault());
         tonic::body::Body::new(upload)
     } else {
-        tonic::body::Body::new(Full::new(call.frame(codec, &one(&mut envelopes).await?)?))
+        let (body, routing) = call.single(codec, &one(&mut envelopes).await?)?;
+        params = routing;
+        body
     };
     let told = |error| fault.as_ref().and_then(Fault::take).unwrap_or(error);
-    let (initial, frames) = call.upstream(upstream, body).await.map_err(told)?;
+    let (initial, frames) = call.upstream(upstream, body, params).await.map_err(told)?;
     let mut response = Response::new(Body::empty());
     error::leading(&initial, response.headers_mut());
     response.headers_mut().insert(header::CONTENT_TYPE, Framing::Stream(codec).content_type());

@@ -1,13 +1,12 @@
 //! Unary calls: one message each way, in plain HTTP.
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body_util::Full;
 use tower::Service;
 
 use super::{Call, Codec, Framing, error, get, sent_coding};
 use crate::coding::Decoded;
 use crate::error::{BoxError, Result};
-use crate::service::{Body, protocol, read};
+use crate::service::{Body, etag, protocol, read};
 
 pub(super) async fn answer<S, B>(call: &Call, codec: Codec, upstream: S, body: B) -> Response<Body>
 where
@@ -45,8 +44,8 @@ where
         let body = Decoded::new(body, sent);
         (codec, sent, read(body, &call.engine.limits_of(&call.parts)).await?)
     };
-    let frame = call.frame(codec, &message)?;
-    let (metadata, mut frames) = call.upstream(upstream, tonic::body::Body::new(Full::new(frame))).await?;
+    let (body, params) = call.single(codec, &message)?;
+    let (metadata, mut frames) = call.upstream(upstream, body, params).await?;
     *initial = metadata;
     let (message, trailers) = frames.one(initial).await?;
     let mut out =
@@ -61,11 +60,16 @@ where
     if call.engine.compression.answers_from.is_some_and(|smallest| out.len() >= smallest) {
         headers.append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
     }
-    let coding = call.answer_coding(&header::ACCEPT_ENCODING, sent);
-    if let (Some(coding), Some(coded)) = (coding, call.coded(coding, &out)) {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-        out = coded;
-    }
     *response.body_mut() = Body::full(out);
+    if protocol::is_get(&call.parts.method) {
+        // What it says of codings is said already.
+        response = etag::finish(&call.route, &call.parts, response, None);
+    }
+    let coding = call.answer_coding(&header::ACCEPT_ENCODING, sent);
+    let coded = response.body().as_full().and_then(|bytes| call.coded(coding, bytes));
+    if let (Some(coding), Some(coded)) = (coding, coded) {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        *response.body_mut() = Body::full(coded);
+    }
     Ok(response)
 }

@@ -8,6 +8,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
@@ -127,13 +128,12 @@ impl Engine {
 }
 
 /// Opens the socket of a call. The call itself goes on beside the answer.
-pub(super) fn open<S, B>(matched: &Matched, upstream: S, request: Request<B>) -> Response<Body>
+pub(super) fn open<S>(matched: &Matched, upstream: S, mut parts: Parts) -> Response<Body>
 where
     S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>> + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
-    let (mut parts, _) = request.into_parts();
     // Of all extensions it alone is ours: the service gets the others.
     let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let parts = Arc::new(parts);
@@ -158,14 +158,13 @@ where
             &engine.limits,
         )?;
         let limit = engine.limits_of(&parts).request_bytes;
-        let session = Session::new(engine.clone(), route.clone(), parts.clone(), woven)?;
+        let session = Session::new(matched, parts.clone(), woven)?;
         Ok((accept, upgrade, limit, session))
     });
     let (accept, upgrade, limit, session) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            let context = session::context(&parts, route);
-            let mut response = engine.render_rest(&context, &error);
+            let mut response = engine.render_rest(&route.context(&parts), &error);
             if error.status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));

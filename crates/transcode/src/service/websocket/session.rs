@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ use crate::render::ErrorContext;
 use crate::request::Woven;
 use crate::rule::RoutePlan;
 use crate::service::frames::Frames;
-use crate::service::{body, headers};
+use crate::service::{Matched, body, headers};
 
 type Socket = WebSocketStream<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>;
 type Sink = tokio::sync::Mutex<SplitSink<Socket, Message>>;
@@ -53,31 +53,26 @@ pub(super) struct Session {
     engine: Arc<Engine>,
     route: Arc<RoutePlan>,
     parts: Arc<Parts>,
+    /// The routing header.
+    params: Option<HeaderValue>,
     woven: Woven,
     selection: Option<Selection>,
     /// The one message of a method to which the client sends none.
     first: Option<Bytes>,
 }
 
-/// The context of an error.
-pub(super) fn context<'a>(parts: &'a Parts, route: &'a RoutePlan) -> ErrorContext<'a> {
-    ErrorContext { template: Some(&route.template), rpc: Some(&route.rpc), ..ErrorContext::of(parts) }
-}
-
 impl Session {
-    pub(super) fn new(
-        engine: Arc<Engine>,
-        route: Arc<RoutePlan>,
-        parts: Arc<Parts>,
-        mut woven: Woven,
-    ) -> Result<Self> {
+    pub(super) fn new(matched: &Matched, parts: Arc<Parts>, mut woven: Woven) -> Result<Self> {
+        let (engine, route) = (matched.engine.clone(), matched.route.clone());
+        // What path and query say is all that is known before the first message.
+        let params = matched.params(|| woven.frame(0, |_| Ok(())))?;
         let selection = woven.selection.take();
         let first = if route.body == crate::rule::BodyRule::No {
             Some(engine.pack(woven.json_frame(&engine.plans, &route, b"", &engine.parse)?))
         } else {
             None
         };
-        Ok(Self { engine, route, parts, woven, selection, first })
+        Ok(Self { engine, route, parts, params, woven, selection, first })
     }
 
     /// Runs the call to its end, and closes.
@@ -189,7 +184,10 @@ impl Session {
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = http::Uri::from(self.route.grpc_path.clone());
-        *request.headers_mut() = headers::metadata(&self.parts.headers, &self.engine);
+        *request.headers_mut() = headers::metadata(&self.parts.headers, &self.engine, &self.route);
+        if let Some(params) = &self.params {
+            request.headers_mut().insert(crate::routing::HEADER, params.clone());
+        }
         *request.extensions_mut() = self.parts.extensions.clone();
         let response = match upstream.oneshot(request).await {
             Ok(response) => response,
@@ -261,8 +259,7 @@ impl Session {
         };
         let mut reason = "";
         if let Some(error) = &error {
-            let context =
-                ErrorContext { plans: Some(&self.engine.plans), ..context(&self.parts, &self.route) };
+            let context = ErrorContext { plans: Some(&self.engine.plans), ..self.route.context(&self.parts) };
             if let Ok(message) = text(self.engine.renderer.render_in_stream(&context, error)) {
                 // A client that is gone is found out by the next line.
                 let _ = sink.feed(message).await;

@@ -186,6 +186,12 @@ impl Error {
 
     /// The error of a connection to the service that failed. A gRPC status among the causes tells more than the failure.
     pub(crate) fn transport(source: BoxError) -> Box<Self> {
+        if is_late(&*source) {
+            let mut error = Self::boxed(Kind::Transport, "the service did not answer in time");
+            error.code = Code::DeadlineExceeded;
+            error.status = http_status(error.code);
+            return error.with_source(source);
+        }
         match tonic::Status::try_from_error(source) {
             Ok(status) => {
                 let mut error = Self::boxed(Kind::Transport, "the service is unavailable");
@@ -208,6 +214,19 @@ impl From<ParseError> for Box<Error> {
         let json = (parse.kind == ParseErrorKind::Syntax).then(|| "JSON".to_owned());
         error.with_violation(parse.path, parse.message, parse.expected.or(json))
     }
+}
+
+/// Whether a call ended because its time was over. `tonic`'s channel keeps to `grpc-timeout` by itself, and would call that
+/// cancelled.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The HTTP status of a gRPC code, as `google/rpc/code.proto` maps them.

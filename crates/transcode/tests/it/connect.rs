@@ -175,6 +175,32 @@ async fn timeouts_become_those_of_grpc() {
 }
 
 #[tokio::test]
+async fn a_call_whose_time_is_over_is_deadline_exceeded_in_every_protocol() {
+    // It takes connections, and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", silent.local_addr().unwrap());
+    let channel = tonic::transport::Endpoint::try_from(upstream).unwrap().connect_lazy();
+    let transcoder = builder().build(channel).unwrap();
+    for (mut request, timeout, status) in [
+        (post("GetBook", "application/json", "{}"), ("connect-timeout-ms", "20"), 504),
+        (crate::rest::request("GET", "/v1/books/x", ""), ("grpc-timeout", "20m"), 504),
+        (post("GetBook", "application/grpc", vec![0; 5]), ("grpc-timeout", "20m"), 200),
+    ] {
+        request.headers_mut().insert(timeout.0, HeaderValue::from_static(timeout.1));
+        let response = collect(transcoder.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(response.status().as_u16(), status);
+        match status {
+            200 => assert_eq!(response.headers()["grpc-status"], "4"),
+            _ => {
+                assert!(
+                    String::from_utf8_lossy(response.body()).to_lowercase().contains("deadline_exceeded")
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_code_has_its_name_and_status() {
     for (code, name, status) in [
         (Code::Cancelled, "canceled", 499),

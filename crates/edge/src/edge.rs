@@ -11,10 +11,11 @@ use crate::routes::Routes;
 use crate::rules;
 use crate::translate::Renderer;
 use api::Method;
+use api::method::Cache;
 use authn::{Jwks, Verifier};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use policy::Policy;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use riskmesh_core::Clock;
@@ -28,7 +29,8 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
 use transcode::{
-    BoxError, Compression, Extensions, FieldBehavior, Limits, PrintOptions, Protocols, Transcoder,
+    BoxError, Compression, Extensions, FieldBehavior, Limits, MethodPolicy, PrintOptions, Protocols,
+    Transcoder,
 };
 
 /// What stands behind the edge: any gRPC service, chosen by path. Make one with [`upstream`].
@@ -163,10 +165,11 @@ impl Edge {
             })
             // gRPC and gRPC-Web do not come this way.
             .protocols(Protocols::NONE)
-            // Tags and locations are made from the answer as it is; after that it is compressed.
+            // Locations are made from the answer as it is; after that it is compressed.
             .compression(Compression { answers_from: None, ..Compression::default() })
             .forward_headers(pipeline::is_forwarded)
             .success_status(success_status)
+            .policy(policy_of)
             .error_renderer(Renderer { clock: Arc::clone(&deps.clock) })
             .build(deps.upstream.clone())?;
         let core = Core {
@@ -195,8 +198,24 @@ impl Edge {
 
 /// The status of success that the contract states.
 fn success_status(rpc: &MethodDescriptor) -> StatusCode {
-    let method = Method::find(&format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()));
-    method.and_then(|method| StatusCode::from_u16(method.success_status).ok()).unwrap_or(StatusCode::OK)
+    method_of(rpc)
+        .and_then(|method| StatusCode::from_u16(method.success_status).ok())
+        .unwrap_or(StatusCode::OK)
+}
+
+/// What the contract says of caches; what goes away is told by [`Exchange::answer`], on answers of every kind.
+fn policy_of(rpc: &MethodDescriptor) -> MethodPolicy {
+    let cache = method_of(rpc).map_or(Cache::NoStore, |method| method.cache);
+    let cache_control = HeaderValue::from_static(match cache {
+        Cache::NoStore => "no-store",
+        Cache::Revalidate => "private, no-cache",
+        Cache::Public => "public, max-age=300",
+    });
+    MethodPolicy { cache_control: Some(cache_control), ..MethodPolicy::default() }
+}
+
+fn method_of(rpc: &MethodDescriptor) -> Option<&'static Method> {
+    Method::find(&format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
 }
 
 /// Answers requests of REST, gRPC and gRPC-Web; always ready, never fails.

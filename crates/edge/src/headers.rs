@@ -1,11 +1,9 @@
-//! What an answer's headers say: how it may be kept, whether the caller has it already, where a new thing is, how much quota is left.
+//! What an answer's headers say: where a new thing is, what goes away, how much quota is left. How it may be kept, and whether the
+//! caller has it already, the transcoder says.
 
 use crate::fault;
 use crate::limiter::{Decision, WINDOW};
 use crate::routes::{self, Route};
-use api::method::Cache;
-use aws_lc_rs::digest;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use transcode::Body;
@@ -17,69 +15,27 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// Nothing of an API answer is a page: it loads nothing, frames nothing, and is framed by nobody.
 const API_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// What a success of REST needs to know of its request.
-pub(crate) struct Asked<'a> {
-    /// The route.
-    pub(crate) route: &'a Route,
-    /// `/api`, or nothing.
-    pub(crate) prefix: &'static str,
-    /// The path, without the prefix.
-    pub(crate) path: &'a str,
-    /// `If-None-Match` of a GET or HEAD.
-    pub(crate) if_none_match: Option<&'a HeaderValue>,
-}
-
-/// Completes the answer to a call over REST that succeeded: `Cache-Control`, `ETag` and 304, `Location`.
-pub(crate) async fn success(response: Response<Body>, asked: &Asked<'_>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    if !head.headers.contains_key(header::CACHE_CONTROL) {
-        head.headers.insert(header::CACHE_CONTROL, asked.route.cache_control.clone());
-    }
-    let method = asked.route.method;
-    let ok = head.status == StatusCode::OK;
-    let tagless = ok && method.cache != Cache::NoStore && !head.headers.contains_key(header::ETAG);
-    let placeless = head.status == StatusCode::CREATED && !head.headers.contains_key(header::LOCATION);
-    let body = if method.server_streaming || !(tagless || placeless) {
-        body
-    } else {
-        // One message, there already: nothing is waited for, and nothing can fail.
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        if tagless {
-            head.headers.insert(header::ETAG, weak_tag(&body));
-        }
-        if placeless && let Some(location) = location(&body, asked) {
-            head.headers.insert(header::LOCATION, location);
-        }
-        Body::full(body)
+/// Adds to the answer that something was created where that is: under the path that was asked, which comes without its prefix.
+pub(crate) async fn created(
+    response: Response<Body>,
+    route: &Route,
+    prefix: &str,
+    path: &str,
+) -> Response<Body> {
+    let placeless =
+        response.status() == StatusCode::CREATED && !response.headers().contains_key(header::LOCATION);
+    let Some(field) = route.created.as_deref().filter(|_| placeless && !route.method.server_streaming) else {
+        return response;
     };
-    // Whoever gave the tag, and whatever caches may do: a caller who names it has this answer already.
-    let known = asked.if_none_match.zip(head.headers.get(header::ETAG));
-    if ok && known.is_some_and(|(known, tag)| matches(known, tag)) {
-        head.status = StatusCode::NOT_MODIFIED;
-        head.headers.remove(header::CONTENT_TYPE);
-        return Response::from_parts(head, Body::empty());
+    let (mut head, body) = response.into_parts();
+    // One message, there already: nothing is waited for, and nothing can fail.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let created: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let id = created.get(field).and_then(serde_json::Value::as_str);
+    if let Some(location) = id.and_then(|id| routes::location(prefix, path, id)) {
+        head.headers.insert(header::LOCATION, location);
     }
-    Response::from_parts(head, body)
-}
-
-/// A tag for answers whose service gives none: it tells equal texts, and, being weak, promises nothing to `If-Match`.
-pub(crate) fn weak_tag(body: &[u8]) -> HeaderValue {
-    let hash = digest::digest(&digest::SHA256, body);
-    let tag = format!("W/\"{}\"", hex::encode(&hash.as_ref()[..12]));
-    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
-}
-
-/// Whether `If-None-Match` names the tag, by weak comparison (RFC 9110, section 13.1.2).
-pub(crate) fn matches(known: &HeaderValue, tag: &HeaderValue) -> bool {
-    let (Ok(known), Ok(tag)) = (known.to_str(), tag.to_str()) else { return false };
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    known.trim() == "*" || known.split(',').any(|one| strong(one) == strong(tag))
-}
-
-fn location(body: &Bytes, asked: &Asked<'_>) -> Option<HeaderValue> {
-    let field = asked.route.created.as_deref()?;
-    let created: serde_json::Value = serde_json::from_slice(body).ok()?;
-    routes::location(asked.prefix, asked.path, created.get(field)?.as_str()?)
+    Response::from_parts(head, Body::full(body))
 }
 
 /// `Deprecation`, `Sunset` and `Link` where a newer method takes the place of this one.
@@ -122,23 +78,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use std::time::Duration;
-
-    #[test]
-    fn tags_are_compared_weakly() {
-        let tag = HeaderValue::from_static("W/\"abc\"");
-        for (known, same) in [
-            ("\"abc\"", true),
-            ("W/\"abc\"", true),
-            ("\"x\", W/\"abc\"", true),
-            ("*", true),
-            ("\"ab\"", false),
-            ("abc", false),
-            ("", false),
-        ] {
-            assert_eq!(matches(&HeaderValue::from_static(known), &tag), same, "{known}");
-        }
-        assert!(matches(&weak_tag(b"x"), &weak_tag(b"x")) && !matches(&weak_tag(b"x"), &weak_tag(b"y")));
-    }
 
     #[test]
     fn quota_reads_as_structured_fields() {

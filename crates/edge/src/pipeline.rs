@@ -263,8 +263,6 @@ async fn call_rest(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let path = head.uri.path().to_owned();
-    let reads = head.method == Method::GET || head.method == Method::HEAD;
-    let if_none_match = head.headers.get(header::IF_NONE_MATCH).filter(|_| reads).cloned();
     if head.method == Method::HEAD {
         // Answered as GET, so that its headers are GET's; the body is taken off at the end.
         head.method = Method::GET;
@@ -279,9 +277,7 @@ async fn call_rest(
     if !answer.status().is_success() {
         return Ok(answer.map(Body::new));
     }
-    let asked =
-        headers::Asked { route, prefix: exchange.prefix, path: &path, if_none_match: if_none_match.as_ref() };
-    let answer = headers::success(answer, &asked).await;
+    let answer = headers::created(answer, route, exchange.prefix, &path).await;
     Ok(transcode::compress(&accepted, answer, COMPRESS_FROM).map(Body::new))
 }
 

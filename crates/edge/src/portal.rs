@@ -1,7 +1,6 @@
 //! What the edge serves by itself, to anybody: the OpenAPI documents, the portal that shows them, and the public keys.
 
 use crate::fault::Failure;
-use crate::headers;
 use crate::openapi;
 use crate::rules::Binding;
 use authn::Jwks;
@@ -34,7 +33,7 @@ pub(crate) struct Page {
 impl Page {
     fn new(name: &'static str, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        let tag = headers::weak_tag(&body);
+        let tag = transcode::weak_tag(&body);
         Self { name, content_type, csp: None, body, tag }
     }
 
@@ -56,8 +55,7 @@ impl Page {
         if let Some(csp) = self.csp {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
         }
-        let known = head.headers.get(header::IF_NONE_MATCH);
-        if known.is_some_and(|known| headers::matches(known, &self.tag)) {
+        if transcode::has_tag(&head.headers, &self.tag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));

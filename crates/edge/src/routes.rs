@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::rules::Binding;
 use api::Method;
-use api::method::{Cache, METHODS};
+use api::method::METHODS;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use riskmesh_core::Timestamp;
@@ -29,8 +29,6 @@ pub(crate) struct Route {
     pub(crate) body_limit: Option<usize>,
     /// The longest that a call may take.
     pub(crate) timeout: Duration,
-    /// Tells caches what to do with a success.
-    pub(crate) cache_control: HeaderValue,
     /// Set when a newer method takes its place.
     pub(crate) deprecated: Option<Deprecated>,
     /// The field of the answer that names what was created, in JSON: the last segment of its `Location`.
@@ -163,11 +161,6 @@ fn route(
         body_field: binding.and_then(Binding::body_field).map(Into::into),
         body_limit: (!method.client_streaming).then_some(body_limit),
         timeout: method.timeout().unwrap_or(config.request_timeout),
-        cache_control: HeaderValue::from_static(match method.cache {
-            Cache::NoStore => "no-store",
-            Cache::Revalidate => "private, no-cache",
-            Cache::Public => "public, max-age=300",
-        }),
         deprecated: Deprecated::new(method, &variables),
         created: created.map(Into::into),
     }

@@ -9,7 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::json;
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::rest::{GrpcResponse, Log, answer, builder, collect, ok, service};
 
@@ -101,7 +101,7 @@ async fn an_upload_of_a_gigabyte_is_never_held() {
         counter.fetch_add(1, Ordering::SeqCst);
         Ok::<_, std::io::Error>(Frame::data(piece.clone()))
     }));
-    let upstream = service_fn(move |request: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |request: Request<tonic::body::Body>| {
         let made = made.clone();
         async move {
             let (mut body, mut taken, mut bytes) = (request.into_body(), 0, 0);
@@ -122,7 +122,7 @@ async fn an_upload_of_a_gigabyte_is_never_held() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_is_an_error_of_the_client() {
     let broken = [Ok(Frame::data(Bytes::from_static(b"x"))), Err(std::io::Error::other("gone"))];
-    let upstream = service_fn(|request: Request<tonic::body::Body>| async move {
+    let upstream = crate::rest::upstream(|request: Request<tonic::body::Body>| async move {
         let error = request.into_body().collect().await.err().unwrap();
         Err::<GrpcResponse, _>(error)
     });

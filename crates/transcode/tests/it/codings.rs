@@ -7,7 +7,7 @@ use riskmesh_transcode::coding::{self, Coding};
 use riskmesh_transcode::{BodyLimit, Compression, Limits};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::rest::{GrpcResponse, Log, answer, builder, collect, frame, ok, send_with, service};
 
@@ -119,7 +119,7 @@ async fn a_coded_stream_can_be_decoded_as_far_as_it_has_come() {
     for coding in Coding::ALL {
         let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
         let receiver = std::sync::Arc::new(std::sync::Mutex::new(Some(receiver)));
-        let upstream = service_fn(move |_: Request<tonic::body::Body>| {
+        let upstream = crate::rest::upstream(move |_: Request<tonic::body::Body>| {
             let receiver = receiver.lock().unwrap().take().unwrap();
             let frames = tokio_stream::wrappers::ReceiverStream::new(receiver);
             let frames =
@@ -149,7 +149,7 @@ async fn a_coded_stream_can_be_decoded_as_far_as_it_has_come() {
 #[tokio::test]
 async fn messages_go_and_come_coded() {
     for coding in Coding::ALL {
-        let upstream = service_fn(move |request: Request<tonic::body::Body>| async move {
+        let upstream = crate::rest::upstream(move |request: Request<tonic::body::Body>| async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
             assert_eq!(head.headers["grpc-encoding"], coding.name());

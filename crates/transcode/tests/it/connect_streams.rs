@@ -13,7 +13,7 @@ use riskmesh_transcode::{Body, Builder, Compression, Limits};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::connect::{exchange, post};
 use crate::pool::{parse, print};
@@ -239,7 +239,7 @@ async fn what_fails_before_the_call_is_at_the_end_too() {
     *nothing.uri_mut() = "/nothing/Here".parse().unwrap();
     let (response, _) = send_with(builder(), nothing).await;
     assert_eq!(failure(&response), ("unimplemented".to_owned(), "no such method".to_owned()));
-    let unreachable = service_fn(|_: Request<tonic::body::Body>| async {
+    let unreachable = tower::service_fn(|_: Request<tonic::body::Body>| async {
         Err::<GrpcResponse, _>(std::io::Error::other("db.internal refused"))
     });
     let response = builder().build(unreachable).unwrap().oneshot(chat(&[])).await.unwrap();
@@ -281,7 +281,7 @@ async fn a_fault_in_what_a_client_streams_is_told_to_it() {
     let message = "a message is compressed, and connect-content-encoding names no compression";
     assert_eq!(failure(&response), ("invalid_argument".to_owned(), message.to_owned()));
     // A service that overlooks the fault does not make the call a success.
-    let careless = service_fn(|request: Request<tonic::body::Body>| async {
+    let careless = crate::rest::upstream(|request: Request<tonic::body::Body>| async {
         let mut body = request.into_body();
         while body.frame().await.is_some() {}
         Ok::<_, Status>(two_books(Status::new(Code::Ok, "")))
@@ -320,7 +320,7 @@ fn echo(
     Future = impl Future<Output = Result<GrpcResponse, Status>> + Send,
 > + Clone
 + Send {
-    service_fn(move |request: Request<tonic::body::Body>| {
+    crate::rest::upstream(move |request: Request<tonic::body::Body>| {
         let guard = Dropped(gone.clone());
         async move {
             let frames = request.into_body().into_data_stream().map(move |data| {
@@ -395,7 +395,7 @@ proptest! {
         let name = HeaderName::from_static("connect-content-encoding");
         request.headers_mut().insert(name, HeaderValue::from_static("br"));
         // A service that counts, since not every message that goes through is one.
-        let count = service_fn(|request: Request<tonic::body::Body>| async {
+        let count = crate::rest::upstream(|request: Request<tonic::body::Body>| async {
             request.into_body().collect().await?;
             Ok::<_, Status>(ok("Book", &json!({})))
         });
@@ -423,7 +423,7 @@ proptest! {
             request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
             request
         };
-        let reply = service_fn(|_: Request<tonic::body::Body>| async { Ok::<_, Status>(ok("Book", &json!({}))) });
+        let reply = crate::rest::upstream(|_: Request<tonic::body::Body>| async { Ok::<_, Status>(ok("Book", &json!({}))) });
         let response = block_on(async {
             collect(builder().build(reply).unwrap().oneshot(request).await.unwrap()).await
         });

@@ -10,7 +10,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::json;
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::connect::{exchange, post};
 use crate::rest::{GrpcResponse, Log, answer, builder, frame, ok, send_with, service};
@@ -91,7 +91,7 @@ async fn an_unknown_method_of_grpc_is_unimplemented() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_becomes_a_status() {
-    let unreachable = service_fn(|_: Request<tonic::body::Body>| async {
+    let unreachable = tower::service_fn(|_: Request<tonic::body::Body>| async {
         Err::<GrpcResponse, _>(std::io::Error::other("db.internal refused"))
     });
     let request = post("Chat", "application/grpc", body());
@@ -193,7 +193,7 @@ async fn a_type_that_only_looks_like_grpc_is_not_grpc() {
 async fn bad_base64_is_an_error_of_the_call() {
     let failed = Arc::new(Mutex::new(None));
     let told = failed.clone();
-    let upstream = service_fn(move |request: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |request: Request<tonic::body::Body>| {
         let told = told.clone();
         async move {
             let error = request.into_body().collect().await.unwrap_err();

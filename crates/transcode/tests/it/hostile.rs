@@ -166,7 +166,7 @@ async fn a_body_said_to_have_a_gigabyte_is_refused_before_it_comes() {
 async fn a_flood_of_headers_is_refused_and_costs_one_connection() {
     let address = start(good).await;
     let mut wire = Wire::open(address).await;
-    let flood = (0..10_000).map(|n| format!("x-{n}: {n}\r\n")).collect::<String>();
+    let flood = (0..10_000).map(|n| format!("x-{n}: {n}\r\n")).collect::<Vec<_>>().concat();
     let request = format!("GET /v1/shelves/s/books/b HTTP/1.1\r\nhost: h\r\n{flood}\r\n");
     assert_eq!(wire.ask(request.as_bytes()).await.0, 431);
     assert_eq!(Wire::open(address).await.ask(GOOD).await.0, 200);

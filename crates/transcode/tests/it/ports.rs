@@ -267,7 +267,7 @@ async fn a_client_that_goes_away_ends_a_stream_of_connect() {
     let watched = Arc::downgrade(&alive);
     let held = std::sync::Mutex::new(Some(alive));
     let held = Arc::new(held);
-    let upstream = tower::service_fn(move |_: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |_: Request<tonic::body::Body>| {
         let alive = held.lock().unwrap().take();
         async move {
             // One message, and then nothing for ever.

@@ -12,6 +12,7 @@ use riskmesh_transcode::{
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
+use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt as _, service_fn};
 
 use crate::pool::{POOL, parse};
@@ -54,18 +55,24 @@ pub(crate) fn ok(name: &str, json: &Value) -> GrpcResponse {
     answer(vec![frame(name, json)], Status::new(Code::Ok, ""))
 }
 
+/// A service of any making: one type, so that the transcoder before it is compiled once.
+pub(crate) type Upstream = BoxCloneSyncService<Request<tonic::body::Body>, GrpcResponse, Status>;
+
+pub(crate) fn upstream<F>(
+    serve: impl Fn(Request<tonic::body::Body>) -> F + Clone + Send + Sync + 'static,
+) -> Upstream
+where
+    F: Future<Output = Result<GrpcResponse, Status>> + Send + 'static,
+{
+    BoxCloneSyncService::new(service_fn(serve))
+}
+
 /// The service: notes what it sees, answers what `reply` says.
 pub(crate) fn service(
     log: Log,
     reply: impl Fn(&str) -> GrpcResponse + Clone + Send + Sync + 'static,
-) -> impl tower::Service<
-    Request<tonic::body::Body>,
-    Response = GrpcResponse,
-    Error = Status,
-    Future = impl Future<Output = Result<GrpcResponse, Status>> + Send,
-> + Clone
-+ Send {
-    service_fn(move |request: Request<tonic::body::Body>| {
+) -> Upstream {
+    upstream(move |request: Request<tonic::body::Body>| {
         let (log, reply) = (log.clone(), reply.clone());
         async move {
             let (parts, body) = request.into_parts();

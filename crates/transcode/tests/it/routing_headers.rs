@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use prost_reflect::DescriptorPool;
 use riskmesh_transcode::Builder;
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::rest::{GrpcResponse, answer, collect, request};
 
@@ -31,7 +31,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-goog-request-params");
 async fn header_of(builder: Builder, request: Request<Full<Bytes>>) -> Option<String> {
     let seen = Arc::new(Mutex::new(None));
     let log = seen.clone();
-    let upstream = service_fn(move |request: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |request: Request<tonic::body::Body>| {
         let log = log.clone();
         async move {
             let values: Vec<_> = request.headers().get_all(HEADER).iter().cloned().collect();

@@ -11,7 +11,7 @@ use riskmesh_transcode::Resume;
 use serde_json::json;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::rest::{GrpcResponse, Log, answer, builder, collect, frame, ok, service};
 
@@ -80,7 +80,7 @@ async fn messages_pass_as_they_arrive_and_dropping_the_answer_ends_the_call() {
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let gone = Arc::new(AtomicBool::new(false));
     let guard = Arc::new(std::sync::Mutex::new(Some((receiver, Dropped(gone.clone())))));
-    let upstream = service_fn(move |_: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |_: Request<tonic::body::Body>| {
         let (receiver, guard) = guard.lock().unwrap().take().unwrap();
         async move {
             let frames = tokio_stream::wrappers::ReceiverStream::new(receiver).map(move |data| {

@@ -8,7 +8,7 @@ use riskmesh_transcode::{Builder, PrintOptions, Transcoder};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tonic::Status;
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use crate::pool::POOL;
 use crate::rest::{GrpcResponse, Log, collect, ok, request, service};
@@ -27,7 +27,7 @@ const WORDY: &str = r#"{"text":"","number":0}"#;
 async fn a_call_under_way_ends_as_it_began_and_clones_see_the_new_routes() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let (seen, let_go) = (arrived.clone(), go.clone());
-    let upstream = service_fn(move |_: Request<tonic::body::Body>| {
+    let upstream = crate::rest::upstream(move |_: Request<tonic::body::Body>| {
         let (arrived, go) = (arrived.clone(), go.clone());
         async move {
             arrived.notify_one();

@@ -20,7 +20,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame as Piece;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tonic::{Code, Status};
-use tower::service_fn;
 
 use crate::pool::POOL;
 use crate::rest::{GrpcResponse, answer, frame};
@@ -128,7 +127,7 @@ fn builder() -> Builder {
 
 async fn start_with(builder: Builder, shown: &Arc<Shown>) -> SocketAddr {
     let shown = shown.clone();
-    let upstream = service_fn(move |request| serve(shown.clone(), request));
+    let upstream = crate::rest::upstream(move |request| serve(shown.clone(), request));
     let transcoder = builder.build(upstream).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -292,7 +291,7 @@ async fn websocket_tells_a_bad_message_and_ends_the_call() {
     let shown = Arc::new(Shown::default());
     let address = start_with(builder(), &shown).await;
     for (message, code, reason) in [
-        (Message::text("{"), 4003, "line 1, column 2: unexpected end of input"),
+        (Message::text("{"), 4003, "line 1, column 2: expected a key in double quotes"),
         (Message::text(r#"{"nope":1}"#), 4003, "line 1, column 2, nope: unknown field"),
         (Message::text("[1]"), 4003, "line 1, column 1: expected an object, found an array"),
         (Message::binary(&b"{}"[..]), 1003, "JSON comes in text messages"),
@@ -428,7 +427,7 @@ async fn websocket_leaves_a_client_that_gives_no_sign_of_life() {
     let mut deaf = open(address, "/v1/books:chat").await;
     send(&mut deaf, r#"{"title":"bye"}"#).await;
     let gone = until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0);
-    let (mut alive, _) = (Box::pin(async { while lively.next().await.is_some() {} }), ());
+    let mut alive = Box::pin(async { while lively.next().await.is_some() {} });
     tokio::select! {
         () = gone => {}
         () = &mut alive => panic!("the lively one was left"),
@@ -444,7 +443,7 @@ async fn websocket_refuses_over_http_what_cannot_be_a_socket() {
         // By hand: clients of good manners would not send these.
         let mut text = format!("GET {path} HTTP/1.1\r\n");
         for (name, value) in request.headers() {
-            text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+            text.extend([name.as_str(), ": ", value.to_str().unwrap(), "\r\n"]);
         }
         text.push_str("\r\n");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -506,7 +505,8 @@ async fn websocket_can_be_left_out_and_needs_a_server_that_lets_connections_go()
     let refused = try_open(address, handshake(address, "/v1/books:chat")).await.unwrap_err();
     assert_eq!(refused.status(), 405);
     // No server at all.
-    let transcoder = builder().build(service_fn(|request| serve(Arc::default(), request))).unwrap();
+    let transcoder =
+        builder().build(crate::rest::upstream(|request| serve(Arc::default(), request))).unwrap();
     let request = handshake(address, "/v1/books:chat").map(|()| http_body_util::Empty::<Bytes>::new());
     let response = tower::ServiceExt::oneshot(transcoder, request).await.unwrap();
     assert_eq!(response.status(), 503);

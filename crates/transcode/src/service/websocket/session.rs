@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_tungstenite::WebSocketStream;
@@ -108,7 +109,7 @@ impl Session {
             }
         };
         // Whoever does not take the goodbye goes without.
-        let _ = tokio::time::timeout(GOODBYE, self.close(&mut *sink.lock().await, &mut stream, end)).await;
+        let _ = tokio::time::timeout(GOODBYE, self.close(sink.into_inner(), stream, end)).await;
     }
 
     /// Takes what the client sends. It comes to an end only where the session does.
@@ -235,18 +236,19 @@ impl Session {
             if heard.silence() < patience {
                 continue;
             }
+            let asked = Instant::now();
             if sink.lock().await.send(Message::Ping(Bytes::new())).await.is_err() {
                 return;
             }
             tokio::time::sleep(patience).await;
-            if heard.silence() >= patience {
+            if !heard.since(asked) {
                 return;
             }
         }
     }
 
     /// Tells the end, and waits for the client's.
-    async fn close(&self, sink: &mut SplitSink<Socket, Message>, stream: &mut SplitStream<Socket>, end: End) {
+    async fn close(&self, mut sink: SplitSink<Socket, Message>, mut stream: SplitStream<Socket>, end: End) {
         let (code, error) = match end {
             End::Gone => {
                 // The answer to the client's close, where there is one to give.
@@ -267,9 +269,15 @@ impl Session {
             reason = &error.message[..error.message.floor_char_boundary(MAX_REASON)];
         }
         let frame = CloseFrame { code, reason: reason.into() };
-        if sink.send(Message::Close(Some(frame))).await.is_ok() {
-            // What it still sends is nobody's.
-            while let Some(Ok(_)) = stream.next().await {}
+        if sink.send(Message::Close(Some(frame))).await.is_err() {
+            return;
+        }
+        // What it still sends is nobody's; but a connection that is closed on unread bytes takes back what was said last.
+        while let Some(Ok(_)) = stream.next().await {}
+        if let Ok(mut socket) = sink.reunite(stream) {
+            let (connection, mut nobodys) = (socket.get_mut(), [0; 1 << 10]);
+            let _ = connection.shutdown().await;
+            while connection.read(&mut nobodys).await.is_ok_and(|count| count > 0) {}
         }
     }
 }
@@ -318,9 +326,17 @@ impl Heard {
         self.set(None);
     }
 
+    fn last(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// For how long nothing was heard.
     fn silence(&self) -> Duration {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        at.map_or(Duration::ZERO, |at| at.elapsed())
+        self.last().map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
+    /// Whether something was heard since then.
+    fn since(&self, then: Instant) -> bool {
+        self.last().is_none_or(|at| at >= then)
     }
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(mesh::deadline::GRPC_TIMEOUT);
 /// REST's header: seconds (`2`, `0.5`), or with a unit (`500ms`, `2s`, `1m`).
 pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
+/// What that header may hold: some time, because a request without any is a mistake.
+pub(crate) const REQUEST_TIMEOUT_PATTERN: &str =
+    "^([1-9][0-9]{0,8}(\\.[0-9]{1,3})?|0\\.[0-9]{0,2}[1-9])(ms|s|m)?$";
 
 /// The time that a request has: at most `allowed`, less where its caller asks for less. `INVALID_INPUT` for headers that are none.
 pub(crate) fn of(headers: &HeaderMap, allowed: Duration) -> Result<Duration> {
     let asked = [
         asked(headers, &GRPC_TIMEOUT, mesh::deadline::parse, "^[0-9]{1,8}[HMSmun]$")?,
-        asked(headers, &REQUEST_TIMEOUT, plain, "^[0-9]+(\\.[0-9]+)?(ms|s|m)?$")?,
+        asked(headers, &REQUEST_TIMEOUT, plain, REQUEST_TIMEOUT_PATTERN)?,
     ];
     Ok(asked.into_iter().flatten().fold(allowed, Duration::min))
 }
@@ -39,15 +42,22 @@ pub(crate) fn header(left: Duration) -> HeaderValue {
     HeaderValue::from_str(&mesh::deadline::format(left)).unwrap_or(HeaderValue::from_static("0m"))
 }
 
+/// Reads what [`REQUEST_TIMEOUT_PATTERN`] takes, and nothing else.
 fn plain(text: &str) -> Option<Duration> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
     let (number, factor) = units
         .into_iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
         .unwrap_or((text, 1.0));
-    let digits = number.len() <= 12 && number.starts_with(|c: char| c.is_ascii_digit());
-    let plain = digits && number.bytes().all(|c| c.is_ascii_digit() || c == b'.');
-    let seconds = plain.then(|| number.parse::<f64>().ok())?? * factor;
+    let (whole, part) = number.split_once('.').map_or((number, None), |(whole, part)| (whole, Some(part)));
+    let digits =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit());
+    let fits = digits(whole, 9) && part.is_none_or(|part| digits(part, 3));
+    let plain = match (whole, part) {
+        ("0", part) => part.is_some_and(|part| part.ends_with(|c| c != '0')),
+        (whole, _) => !whole.starts_with('0'),
+    };
+    let seconds = (fits && plain).then(|| number.parse::<f64>().ok())?? * factor;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -66,7 +76,26 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_an_error() {
-        for text in ["", "s", "-1", "1e9", "inf", "NaN", ".5", "1 s", "1h", "9999999999999999"] {
+        for text in [
+            "",
+            "s",
+            "-1",
+            "1e9",
+            "inf",
+            "NaN",
+            ".5",
+            "1 s",
+            "1h",
+            "9999999999999999",
+            "0",
+            "0.0",
+            "0ms",
+            "01",
+            "1.",
+            "1.2345",
+            "0.10",
+            "1.2.3",
+        ] {
             assert_eq!(plain(text), None, "{text}");
         }
     }

@@ -260,13 +260,14 @@ pub(super) fn parameters() -> Value {
         ),
         "RequestId": header(
             "X-Request-Id",
-            "An id for the caller's own log; one is made where there is none. The answer carries it.",
-            json!({ "type": "string", "pattern": "^[A-Za-z0-9_.:/+=@~-]{1,128}$" }),
+            "An id for the caller's own log: 1 to 128 of letters, digits and `_.:/+=@~-`. One is made where there is none, or another \
+             text. The answer carries it.",
+            json!({ "type": "string" }),
         ),
         "RequestTimeout": header(
             "X-Request-Timeout",
             "How long the caller waits: seconds, or with a unit (500ms, 2s, 1m). 504 after that.",
-            json!({ "type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]+)?(ms|s|m)?$" }),
+            json!({ "type": "string", "pattern": crate::deadline::REQUEST_TIMEOUT_PATTERN }),
         ),
     })
 }

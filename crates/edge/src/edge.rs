@@ -1,6 +1,7 @@
 //! The edge as a whole: what it is made of, and the service that answers requests.
 
 use crate::config::{self, Config};
+use crate::contract;
 use crate::cors::Cors;
 use crate::exchange::{Exchange, shielded};
 use crate::limiter::{RateLimiter, SlidingWindow};
@@ -8,16 +9,13 @@ use crate::pipeline;
 use crate::portal::Portal;
 use crate::public::Public;
 use crate::routes::Routes;
-use crate::rules;
 use crate::translate::Renderer;
-use api::Method;
-use api::method::Cache;
 use authn::{Jwks, Verifier};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use policy::Policy;
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use prost_reflect::DescriptorPool;
 use riskmesh_core::Clock;
 use std::convert::Infallible;
 use std::fmt;
@@ -28,10 +26,7 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
-use transcode::{
-    BoxError, Compression, Extensions, FieldBehavior, Limits, MethodPolicy, PrintOptions, Protocols,
-    Transcoder,
-};
+use transcode::{BoxError, Compression, Limits, Protocols, Transcoder};
 
 /// What stands behind the edge: any gRPC service, chosen by path. Make one with [`upstream`].
 pub type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
@@ -81,9 +76,6 @@ pub enum Error {
     /// The contract's descriptors do not decode: a defect of the build.
     #[error("decode the contract")]
     Contract(#[from] prost_reflect::DescriptorError),
-    /// A rule of the contract does not fit its method: a defect of the build.
-    #[error("read the contract's HTTP rules")]
-    Rules(#[from] rules::Invalid),
     /// The transcoder refuses the contract: a defect of the build.
     #[error("build the transcoder")]
     Transcoder(#[from] transcode::BuildError),
@@ -139,25 +131,7 @@ impl Edge {
     pub fn with_limiter(config: Config, deps: Deps, limiter: Arc<dyn RateLimiter>) -> Result<Self, Error> {
         config.check()?;
         let pool = DescriptorPool::decode(api::DESCRIPTOR_SET)?;
-        let bindings = rules::bindings(&pool)?;
-        let services: Vec<String> = pool.services().map(|service| service.full_name().to_owned()).collect();
-        let transcoder = Transcoder::builder(pool.clone())
-            .services(services)
-            .extensions(Extensions {
-                enum_spelling: Some("riskmesh.options.v1.spelling".into()),
-                number: Some("riskmesh.options.v1.number".into()),
-                decimal: Some("riskmesh.options.v1.decimal".into()),
-                ..Extensions::default()
-            })
-            // A score of 0 is a score: what has a value is in the answer.
-            .print_options(PrintOptions {
-                always_print_primitive_fields: true,
-                always_print_empty_lists: true,
-                ..PrintOptions::default()
-            })
-            // What is required or must not change the services check: for every protocol, all fields at once, and knowing
-            // the values that are there.
-            .field_behavior(FieldBehavior { output_only: true, ..FieldBehavior::IGNORED })
+        let transcoder = contract::builder(pool)
             .limits(Limits {
                 // The edge guards bodies by method; this is the bound of all.
                 request_bytes: config.batch_body_bytes.max(config.body_bytes),
@@ -168,13 +142,11 @@ impl Edge {
             // Locations are made from the answer as it is; after that it is compressed.
             .compression(Compression { answers_from: None, ..Compression::default() })
             .forward_headers(pipeline::is_forwarded)
-            .success_status(success_status)
-            .policy(policy_of)
             .error_renderer(Renderer { clock: Arc::clone(&deps.clock) })
             .build(deps.upstream.clone())?;
         let core = Core {
-            routes: Routes::new(&bindings, &config),
-            portal: Portal::new(&pool, &bindings, &deps.jwks),
+            routes: Routes::new(&transcoder.bindings(), &config),
+            portal: Portal::new(&transcoder, &deps.jwks),
             cors: Cors::new(&config.cors_origins),
             upstream: deps.upstream,
             transcoder,
@@ -194,28 +166,6 @@ impl Edge {
     pub fn service(&self) -> EdgeService {
         EdgeService { core: Arc::clone(&self.core) }
     }
-}
-
-/// The status of success that the contract states.
-fn success_status(rpc: &MethodDescriptor) -> StatusCode {
-    method_of(rpc)
-        .and_then(|method| StatusCode::from_u16(method.success_status).ok())
-        .unwrap_or(StatusCode::OK)
-}
-
-/// What the contract says of caches; what goes away is told by [`Exchange::answer`], on answers of every kind.
-fn policy_of(rpc: &MethodDescriptor) -> MethodPolicy {
-    let cache = method_of(rpc).map_or(Cache::NoStore, |method| method.cache);
-    let cache_control = HeaderValue::from_static(match cache {
-        Cache::NoStore => "no-store",
-        Cache::Revalidate => "private, no-cache",
-        Cache::Public => "public, max-age=300",
-    });
-    MethodPolicy { cache_control: Some(cache_control), ..MethodPolicy::default() }
-}
-
-fn method_of(rpc: &MethodDescriptor) -> Option<&'static Method> {
-    Method::find(&format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
 }
 
 /// Answers requests of REST, gRPC and gRPC-Web; always ready, never fails.

@@ -2,16 +2,15 @@
 
 use crate::fault::Failure;
 use crate::openapi;
-use crate::rules::Binding;
 use authn::Jwks;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
-use prost_reflect::DescriptorPool;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tonic::body::Body;
+use transcode::Transcoder;
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// The portal loads its own script and style, and talks to its own origin.
@@ -73,8 +72,8 @@ pub(crate) struct Portal {
 
 impl Portal {
     /// Writes the documents.
-    pub(crate) fn new(pool: &DescriptorPool, bindings: &[Binding], jwks: &Jwks) -> Self {
-        let openapi = |version| openapi::document(pool, bindings, version).to_string();
+    pub(crate) fn new<S>(transcoder: &Transcoder<S>, jwks: &Jwks) -> Self {
+        let openapi = |version| openapi::document(transcoder, version).to_string();
         // Public keys are strings and always serialise.
         let jwks = serde_json::to_vec(jwks).unwrap_or_default();
         let html = "text/html; charset=utf-8";

@@ -1,15 +1,16 @@
 //! What the edge knows of each method before the first request comes: headers, limits and names, made once from the contract.
 
 use crate::config::Config;
-use crate::rules::Binding;
 use api::Method;
 use api::method::METHODS;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost_reflect::FieldDescriptor;
 use riskmesh_core::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use transcode::openapi::{Binding, Body};
 
 /// What RFC 3986 leaves unreserved stays as it is in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -115,16 +116,16 @@ impl Routes {
             let routes = by_method.entry(method.path).or_default();
             routes.push(Arc::new(route(method, None, None, config)));
             let full_name = method.path.trim_start_matches('/').replace('/', ".");
-            for binding in bindings.iter().filter(|binding| binding.rpc.full_name() == full_name) {
+            for binding in bindings.iter().filter(|binding| binding.rpc().full_name() == full_name) {
                 let item = |other: &&Binding| {
                     let inside =
-                        other.path.strip_prefix(&binding.path).and_then(|rest| rest.strip_prefix("/{"));
-                    other.http_method == "GET"
+                        other.path().strip_prefix(binding.path()).and_then(|rest| rest.strip_prefix("/{"));
+                    other.method() == "GET"
                         && inside.is_some_and(|rest| rest.find('}') == Some(rest.len() - 1))
                 };
                 let created = bindings.iter().find(item).filter(|_| method.success_status == 201);
-                let created = created.and_then(|item| item.variables.last());
-                let created = created.map(|variable| Binding::variable_name(variable));
+                let created =
+                    created.and_then(|item| item.variables().last()).map(|variable| name_of(variable));
                 routes.push(Arc::new(route(method, Some(binding), created, config)));
             }
         }
@@ -142,6 +143,19 @@ impl Routes {
     }
 }
 
+/// The JSON name of what a path variable binds.
+fn name_of(variable: &[FieldDescriptor]) -> &str {
+    variable.last().map_or("", FieldDescriptor::json_name)
+}
+
+/// The JSON name of the field that is the body.
+fn body_field(binding: &Binding) -> Option<&str> {
+    match binding.body() {
+        Body::Field(field) => Some(field.json_name()),
+        Body::Absent | Body::Whole => None,
+    }
+}
+
 fn route(
     method: &'static Method,
     binding: Option<&Binding>,
@@ -149,16 +163,16 @@ fn route(
     config: &Config,
 ) -> Route {
     let variables: Vec<&str> = binding.map_or_else(Vec::new, |binding| {
-        binding.variables.iter().map(|variable| Binding::variable_name(variable)).collect()
+        binding.variables().iter().map(|variable| name_of(variable)).collect()
     });
     // AIP-231 and its neighbours: batch methods are called so, and their bodies are longer.
     let body_limit =
         if method.name.starts_with("Batch") { config.batch_body_bytes } else { config.body_bytes };
     Route {
         method,
-        name: binding.map_or(method.path, |binding| &binding.path).into(),
-        template: binding.map_or(method.path, |binding| &binding.template).into(),
-        body_field: binding.and_then(Binding::body_field).map(Into::into),
+        name: binding.map_or(method.path, Binding::path).into(),
+        template: binding.map_or(method.path, Binding::template).into(),
+        body_field: binding.and_then(body_field).map(Into::into),
         body_limit: (!method.client_streaming).then_some(body_limit),
         timeout: method.timeout().unwrap_or(config.request_timeout),
         deprecated: Deprecated::new(method, &variables),
@@ -174,7 +188,8 @@ mod tests {
 
     fn routes() -> Routes {
         let pool = DescriptorPool::decode(api::DESCRIPTOR_SET).unwrap();
-        Routes::new(&crate::rules::bindings(&pool).unwrap(), &Config::default())
+        let transcoder = crate::contract::builder(pool).build(()).unwrap();
+        Routes::new(&transcoder.bindings(), &Config::default())
     }
 
     #[test]

@@ -49,6 +49,9 @@
 //! gRPC, gRPC-Web and Connect are served on the same port (see [`Protocols`]); [`Transcoder::route_head`] is the `route` that
 //! knows them.
 //!
+//! What is served can be told, too: [`Transcoder::openapi`] gives an OpenAPI 3.1 document (`openapi`, a feature that is on by
+//! default).
+//!
 //! The code, from the outside in: [`Transcoder`] (HTTP on one side, gRPC on the other), the request woven from path,
 //! query and body, the [`router`] over [`template`]s, and the [`plan`]s over JSON and wire format.
 //!
@@ -60,6 +63,8 @@ mod builder;
 pub mod coding;
 mod error;
 mod escape;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod plan;
 mod policy;
 #[cfg(feature = "reflection")]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Response, Uri};
 use prost_reflect::MethodDescriptor;
+use serde_json::json;
 
 mod aip193;
 mod details;
@@ -60,6 +61,25 @@ pub trait ErrorRenderer: Send + Sync + 'static {
         let body = self.render(context, error).into_body();
         [b"{\"error\":", &*body, b"}"].concat().into()
     }
+
+    /// The media type of the answers and the JSON Schema of their bodies, for OpenAPI documents. By default neither is told.
+    fn schema(&self) -> Option<(&'static str, serde_json::Value)> {
+        None
+    }
+}
+
+/// The schema of [`details`].
+fn details_schema() -> serde_json::Value {
+    json!({
+        "type": "array",
+        "description": "What else there is to say, each by its type: `google.rpc.BadRequest` names the fields at fault.",
+        "items": { "type": "object", "properties": { "@type": { "type": "string" } }, "required": ["@type"] },
+    })
+}
+
+/// The schema of a gRPC code's name.
+fn code_schema() -> serde_json::Value {
+    json!({ "type": "string", "pattern": "^[A-Z_]+$", "description": "The name of the gRPC code." })
 }
 
 /// The name of a gRPC code as `google/rpc/code.proto` spells it.

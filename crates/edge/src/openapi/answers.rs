@@ -1,11 +1,11 @@
 //! Answers: what success looks like, and every error, from the table of error codes.
 
-use super::operations::Conditional;
-use crate::rules::{Binding, Body};
+use super::conditional::Conditional;
 use api::Method;
 use api::method::Idempotency;
 use riskmesh_core::ErrorCode;
 use serde_json::{Map, Value, json};
+use transcode::openapi::{Binding, Body};
 
 /// What every answer to a counted request carries.
 const COMMON: [&str; 3] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
@@ -16,40 +16,39 @@ const NO_METHOD: [u16; 3] = [405, 414, 431];
 /// The error that is found before it is known whose quota to count against.
 const NO_CALLER: u16 = 401;
 
-/// The answers of an operation.
-pub(super) fn of(
-    binding: &Binding,
-    method: &Method,
-    conditional: &Conditional,
-    schema: Option<Value>,
-    example: Option<Value>,
-) -> Value {
-    let mut answers = Map::new();
-    answers.insert(method.success_status.to_string(), success(method, conditional, schema, example));
-    if conditional.if_none_match {
-        answers.insert(
-            "304".into(),
-            json!({
-                "description": "The caller has it already: `If-None-Match` named its ETag.",
-                "headers": headers_of(method, &["ETag"]),
-            }),
-        );
-    }
+/// The errors of an operation.
+pub(super) fn errors(binding: &Binding, method: &Method) -> Map<String, Value> {
     let mut statuses = vec![400, 401, 403, 404, 406, 414, 429, 431, 500, 501, 503, 504];
-    if !matches!(binding.body, Body::Absent) {
+    if !matches!(binding.body(), Body::Absent) {
         statuses.extend([408, 413, 415]);
     }
     if method.idempotency != Idempotency::NoSideEffects {
         statuses.extend([409, 412]);
     }
-    statuses.sort_unstable();
-    for status in statuses {
-        answers.insert(
-            status.to_string(),
-            json!({ "$ref": format!("#/components/responses/{}", name(status, method.deprecation.is_some())) }),
-        );
+    let answer = |status: u16| {
+        let name = name(status, method.deprecation.is_some());
+        (status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }))
+    };
+    statuses.into_iter().map(answer).collect()
+}
+
+/// Adds to the answers of an operation what success looks like beside its body.
+pub(super) fn complete(answers: &mut Map<String, Value>, method: &Method, conditional: &Conditional) {
+    let mut more = Vec::new();
+    if conditional.tagged {
+        more.push("ETag");
     }
-    answers.into()
+    if method.success_status == 201 {
+        more.push("Location");
+    }
+    if let Some(success) = answers.get_mut(&method.success_status.to_string()) {
+        success["headers"] = headers_of(method, &more);
+    }
+    if conditional.if_none_match {
+        let description = "The caller has it already: `If-None-Match` named its ETag.";
+        let answer = json!({ "description": description, "headers": headers_of(method, &["ETag"]) });
+        answers.insert("304".into(), answer);
+    }
 }
 
 /// References to the headers of an answer: those of every answer of the method, and more.
@@ -62,44 +61,6 @@ fn references<'a>(names: impl Iterator<Item = &'a &'a str>) -> Value {
     let reference =
         |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     names.map(reference).collect::<Map<_, _>>().into()
-}
-
-fn success(
-    method: &Method,
-    conditional: &Conditional,
-    schema: Option<Value>,
-    example: Option<Value>,
-) -> Value {
-    let description = match method.success_status {
-        201 => "Created",
-        202 => "Accepted",
-        204 => "Done; there is nothing to say",
-        _ => "The answer",
-    };
-    let mut more = Vec::new();
-    if conditional.tagged {
-        more.push("ETag");
-    }
-    if method.success_status == 201 {
-        more.push("Location");
-    }
-    let mut answer = json!({ "description": description, "headers": headers_of(method, &more) });
-    if let Some(schema) = schema {
-        let mut content = json!({ "schema": schema });
-        if let Some(example) = example {
-            content["example"] = example;
-        }
-        answer["content"] = if method.server_streaming {
-            json!({
-                "application/json": { "schema": { "type": "array", "items": content["schema"] } },
-                "application/x-ndjson": { "schema": content["schema"] },
-                "text/event-stream": { "schema": { "type": "string" } },
-            })
-        } else {
-            json!({ "application/json": content })
-        };
-    }
-    answer
 }
 
 /// The name of a status among the components.
@@ -199,7 +160,8 @@ pub(super) fn headers() -> Value {
 }
 
 /// The schemas of errors.
-pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
+pub(super) fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
     let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
     let ours = json!({
         "errorCode": { "type": "string", "enum": codes, "description": "What went wrong; the names are stable." },
@@ -250,4 +212,5 @@ pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
             "required": ["field", "issue", "expected"],
         }),
     );
+    schemas
 }

@@ -1,99 +1,127 @@
 //! OpenAPI 3.1 documents, made at start from the same descriptors as everything else: there is no second description to go stale.
 //!
-//! One document a version of the paths (`/v1/…`, `/v2/…`): operations from the HTTP rules and method options, schemas from the
-//! messages with what validation asks of them, words and examples from the protos' comments, errors from the table of error codes.
+//! One document a version of the paths (`/v1/…`, `/v2/…`). The transcoder tells of operations and schemas; here is what only Riskmesh
+//! knows: errors from the table of error codes, permissions, conditional requests, deprecation, headers, formats.
 
 mod answers;
-mod comments;
-mod facts;
-mod operations;
-mod schemas;
+mod conditional;
+mod formats;
+mod parameters;
 
-use crate::rules::{self, Binding};
-use comments::Comments;
-use facts::Extensions;
-use prost_reflect::DescriptorPool;
-use schemas::Schemas;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use crate::contract;
+use api::Method;
+use conditional::{Conditional, Versioned};
+use formats::Formats;
+use prost_reflect::{DescriptorPool, FieldDescriptor};
+use serde_json::{Map, Value, json};
+use transcode::Transcoder;
+use transcode::openapi::{Binding, Describe};
 
 /// The document of a version of the contract: `v1`, `v2`. Errors only where the contract itself is broken.
 pub fn openapi(version: &str) -> Result<Value, crate::Error> {
     let pool = DescriptorPool::decode(api::DESCRIPTOR_SET)?;
-    Ok(document(&pool, &rules::bindings(&pool)?, version))
+    Ok(document(&contract::builder(pool).build(())?, version))
 }
 
 /// The document of the bindings whose paths begin with `/version/`.
-pub(crate) fn document(pool: &DescriptorPool, bindings: &[Binding], version: &str) -> Value {
+pub(crate) fn document<S>(transcoder: &Transcoder<S>, version: &str) -> Value {
+    let mut bindings = transcoder.bindings();
     let prefix = format!("/{version}/");
-    let bindings: Vec<&Binding> =
-        bindings.iter().filter(|binding| binding.path.starts_with(&prefix)).collect();
-    let (comments, extensions) = (Comments::new(pool), Extensions::new(pool));
-    let mut schemas = Schemas::new(&comments, &extensions);
-    let (paths, tags) = operations::paths(&bindings, &mut schemas, &comments);
-    let mut components = schemas.finish();
-    answers::add_schemas(&mut components);
-    let mut document = json!({
-        "openapi": "3.1.0",
-        "info": {
+    bindings.retain(|binding| binding.path().starts_with(&prefix));
+    transcoder.openapi(&Contract {
+        version,
+        prefix,
+        versioned: Versioned::of(&bindings),
+        formats: bindings
+            .first()
+            .map(|binding| Formats::new(binding.rpc().parent_pool()))
+            .unwrap_or_default(),
+    })
+}
+
+/// What the descriptors alone do not say.
+struct Contract<'a> {
+    version: &'a str,
+    prefix: String,
+    versioned: Versioned,
+    formats: Formats,
+}
+
+impl Contract<'_> {
+    /// What the contract says of a binding's method, and what conditional requests mean to it.
+    fn facts(&self, binding: &Binding) -> Option<(&'static Method, Conditional)> {
+        let method = contract::method(binding.rpc())?;
+        Some((method, self.versioned.conditional(binding, method)))
+    }
+}
+
+impl Describe for Contract<'_> {
+    fn info(&self) -> Value {
+        json!({
             "title": "Riskmesh API",
-            "version": version,
+            "version": self.version,
             "description": "Risk scores, clients, accounts and transactions. Every operation takes `Authorization: Bearer <token>`. \
                             The same methods are served over gRPC and gRPC-Web on the same port, with the same messages.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-        },
-        "servers": [
-            { "url": "/", "description": "This host" },
-            { "url": "/api", "description": "The same, for hosts that serve the API beside other things" },
-        ],
-        "tags": tags,
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "responses": answers::responses(),
-            "headers": answers::headers(),
-            "parameters": operations::parameters(),
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "An access token of this server's issuer (RFC 6750). The permission that an operation needs is \
-                                    listed with it.",
-                },
-            },
-        },
-    });
-    prune(&mut document);
-    document
-}
+        })
+    }
 
-/// Takes away the components that no operation leads to.
-fn prune(document: &mut Value) {
-    let (mut used, mut found) = (BTreeSet::new(), Vec::new());
-    references(&document["paths"], &mut found);
-    while let Some(reference) = found.pop() {
-        if let Some(target) = reference.strip_prefix('#').and_then(|place| document.pointer(place))
-            && used.insert(reference)
-        {
-            references(target, &mut found);
+    fn servers(&self) -> Vec<Value> {
+        vec![
+            json!({ "url": "/", "description": "This host" }),
+            json!({ "url": "/api", "description": "The same, for hosts that serve the API beside other things" }),
+        ]
+    }
+
+    fn includes(&self, binding: &Binding) -> bool {
+        binding.path().starts_with(&self.prefix) && contract::method(binding.rpc()).is_some()
+    }
+
+    fn security(&self, binding: &Binding) -> Vec<Value> {
+        let method = contract::method(binding.rpc());
+        method.map(|method| json!({ "bearer": [method.permission] })).into_iter().collect()
+    }
+
+    fn errors(&self, binding: &Binding) -> Option<Map<String, Value>> {
+        contract::method(binding.rpc()).map(|method| answers::errors(binding, method))
+    }
+
+    fn operation(&self, binding: &Binding, operation: &mut Map<String, Value>) {
+        let Some((method, conditional)) = self.facts(binding) else { return };
+        if let Some(Value::Array(parameters)) = operation.get_mut("parameters") {
+            parameters.extend(parameters::of(method, &conditional));
+        }
+        if let Some(Value::Object(answers)) = operation.get_mut("responses") {
+            answers::complete(answers, method, &conditional);
+        }
+        if let Some(deprecation) = method.deprecation {
+            operation.insert("deprecated".into(), json!(true));
+            operation.insert(
+                "x-deprecation".into(),
+                json!({ "since": deprecation.since, "sunset": deprecation.sunset, "successor": deprecation.successor }),
+            );
         }
     }
-    for section in ["schemas", "responses", "headers", "parameters"] {
-        if let Some(components) = document["components"][section].as_object_mut() {
-            components.retain(|name, _| used.contains(&format!("#/components/{section}/{name}")));
-        }
-    }
-}
 
-fn references(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-        Value::Object(fields) => {
-            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
-            fields.values().for_each(|field| references(field, found));
-        }
-        _ => {}
+    fn field(&self, field: &FieldDescriptor, schema: &mut Map<String, Value>) {
+        self.formats.add(field, schema);
+    }
+
+    fn components(&self) -> Map<String, Value> {
+        let bearer = json!({
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token of this server's issuer (RFC 6750). The permission that an operation needs is \
+                            listed with it.",
+        });
+        Map::from_iter([
+            ("schemas".to_owned(), answers::schemas().into()),
+            ("responses".to_owned(), answers::responses()),
+            ("headers".to_owned(), answers::headers()),
+            ("parameters".to_owned(), parameters::components()),
+            ("securitySchemes".to_owned(), json!({ "bearer": bearer })),
+        ])
     }
 }
 

@@ -54,13 +54,13 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
 fn every_method_over_http_is_there_and_no_other() {
     let documented: usize = VERSIONS.iter().map(|version| operations(&of(version)).len()).sum();
     let pool = DescriptorPool::decode(api::DESCRIPTOR_SET).unwrap();
-    let bindings = rules::bindings(&pool).unwrap();
+    let bindings = contract::builder(pool).build(()).unwrap().bindings();
     assert_eq!(documented, bindings.len());
     for binding in &bindings {
-        let document = of(binding.path.split('/').nth(1).unwrap());
-        let operation = &document["paths"][&binding.path][binding.http_method.to_ascii_lowercase()];
-        let service = binding.rpc.parent_service();
-        let path = format!("/{}/{}", service.full_name(), binding.rpc.name());
+        let document = of(binding.path().split('/').nth(1).unwrap());
+        let operation = &document["paths"][binding.path()][binding.method().to_ascii_lowercase()];
+        let service = binding.rpc().parent_service();
+        let path = format!("/{}/{}", service.full_name(), binding.rpc().name());
         let method = METHODS.iter().find(|method| method.path == path).unwrap();
         assert_eq!(operation["security"][0]["bearer"][0], method.permission, "{path}");
         assert_eq!(operation["deprecated"] == true, method.deprecation.is_some(), "{path}");

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{ErrorContext, ErrorRenderer, code_name, details};
@@ -47,6 +48,26 @@ impl ErrorRenderer for Aip193 {
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         error.add_limits(response.headers_mut());
         response
+    }
+
+    fn schema(&self) -> Option<(&'static str, serde_json::Value)> {
+        let error = json!({
+            "type": "object",
+            "properties": {
+                "code": { "type": "integer", "description": "The HTTP status." },
+                "message": { "type": "string", "description": "A text for developers." },
+                "status": super::code_schema(),
+                "details": super::details_schema(),
+            },
+            "required": ["code", "message", "status", "details"],
+        });
+        let schema = json!({
+            "type": "object",
+            "description": "An error as AIP-193 has it.",
+            "properties": { "error": error },
+            "required": ["error"],
+        });
+        Some(("application/json", schema))
     }
 
     fn render_in_stream(&self, context: &ErrorContext<'_>, error: &Error) -> Bytes {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{ErrorContext, ErrorRenderer, code_name, details};
@@ -44,5 +45,21 @@ impl ErrorRenderer for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         error.add_limits(response.headers_mut());
         response
+    }
+    fn schema(&self) -> Option<(&'static str, serde_json::Value)> {
+        let schema = json!({
+            "type": "object",
+            "description": "An error as RFC 9457 has it.",
+            "properties": {
+                "type": { "type": "string", "format": "uri-reference" },
+                "title": { "type": "string", "description": "What kind of error it is." },
+                "status": { "type": "integer", "description": "The HTTP status." },
+                "detail": { "type": "string", "description": "A text for developers." },
+                "code": super::code_schema(),
+                "details": super::details_schema(),
+            },
+            "required": ["type", "title", "status", "detail", "code"],
+        });
+        Some(("application/problem+json", schema))
     }
 }

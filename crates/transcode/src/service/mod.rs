@@ -164,6 +164,12 @@ impl<S> Transcoder<S> {
         Ok(())
     }
 
+    /// Everything but the service behind it, as it is now.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        self.engine.load_full()
+    }
+
     /// The same routes and plans before another service; [`replace`](Self::replace) on one changes both.
     pub fn with_upstream<T>(&self, upstream: T) -> Transcoder<T> {
         Transcoder { engine: self.engine.clone(), upstream }

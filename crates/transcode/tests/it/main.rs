@@ -15,6 +15,8 @@ mod forms;
 mod grpc_web;
 mod hostile;
 mod json;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod partial;
 mod policy;
 mod pool;

@@ -1,10 +1,12 @@
 //! The protos' comments: words for people, and the examples inside them.
 
-use prost_reflect::DescriptorPool;
-use serde_json::Value;
 use std::collections::HashMap;
 
+use prost_reflect::DescriptorPool;
+use serde_json::Value;
+
 /// Comments by file and place in it.
+#[derive(Default)]
 pub(super) struct Comments {
     texts: HashMap<(String, Vec<i32>), String>,
 }
@@ -16,13 +18,9 @@ impl Comments {
         for file in pool.files() {
             let Some(info) = &file.file_descriptor_proto().source_code_info else { continue };
             for location in &info.location {
-                let text = location.leading_comments();
+                let text = words(location.leading_comments());
                 if !text.is_empty() {
-                    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-                    texts.insert(
-                        (file.name().to_owned(), location.path.clone()),
-                        lines.join(" ").trim().to_owned(),
-                    );
+                    texts.insert((file.name().to_owned(), location.path.clone()), text);
                 }
             }
         }
@@ -35,9 +33,37 @@ impl Comments {
     }
 }
 
+/// What a comment says to those who call: without internal parts (AIP-192) and words to linters, lines joined to paragraphs.
+fn words(comment: &str) -> String {
+    let mut public = String::new();
+    let mut rest = comment;
+    while let Some((before, after)) = rest.split_once("(--") {
+        public.push_str(before);
+        rest = after.split_once("--)").map_or("", |(_, after)| after);
+    }
+    public.push_str(rest);
+    let mut text = String::new();
+    let mut gap = "";
+    for line in public.lines().map(str::trim).filter(|line| !line.starts_with("buf:lint:")) {
+        if line.is_empty() {
+            gap = "\n\n";
+            continue;
+        }
+        if gap == " " && ["- ", "* "].iter().any(|bullet| line.starts_with(bullet)) {
+            gap = "\n";
+        }
+        if !text.is_empty() {
+            text.push_str(gap);
+        }
+        text.push_str(line);
+        gap = " ";
+    }
+    text
+}
+
 /// The first sentence, without its stop.
 pub(super) fn summary(text: &str) -> &str {
-    let plain = text.split('`').next().unwrap_or_default().trim();
+    let plain = text.split(['`', '\n']).next().unwrap_or_default().trim();
     plain.split_once(". ").map_or(plain, |(first, _)| first).trim_end_matches('.')
 }
 
@@ -96,5 +122,11 @@ mod tests {
     fn an_ellipsis_is_no_example() {
         assert_eq!(object("A page. `{\"clients\":[…]}`"), None);
         assert_eq!(object("A page. `{\"cursor\":\"…\"}`"), None);
+    }
+
+    #[test]
+    fn lines_are_joined_and_paragraphs_and_lists_stay() {
+        assert_eq!(words(" One\n two.\n\n Three:\n - a\n - b\n"), "One two.\n\nThree:\n- a\n- b");
+        assert_eq!(words(" Seen.\n (-- api-linter: off\n --)\n buf:lint:ignore X\n Too.\n"), "Seen.\n\nToo.");
     }
 }

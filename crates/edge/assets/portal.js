@@ -40,6 +40,63 @@ function example(document_, schema, depth = 0) {
   return "";
 }
 
+/** What a schema takes, in a word: `string (date-time)`, `Client[]`. */
+function typeOf(schema) {
+  if (schema.$ref) return schema.$ref.split("/").at(-1);
+  if (schema.type === "array") return `${typeOf(schema.items ?? {})}[]`;
+  const kind = [schema.type ?? "any"].flat().join(" or ");
+  const values = schema.enum ? `: ${schema.enum.join(", ")}` : "";
+  return (schema.format ? `${kind} (${schema.format})` : kind) + values;
+}
+
+/** The limits of a value, as JSON Schema calls them. */
+function limitsOf(schema) {
+  const keywords = ["pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "readOnly"];
+  return keywords.filter((keyword) => schema[keyword] !== undefined).map((keyword) => `${keyword} ${schema[keyword]}`).join(", ");
+}
+
+/** The fields of a schema; objects inside open on demand, so that one that holds itself ends. */
+function fieldsOf(document_, schema) {
+  const own = resolve(document_, schema.type === "array" ? schema.items : schema) ?? {};
+  const rows = Object.entries(own.properties ?? {}).flatMap(([name, field]) => {
+    const inside = resolve(document_, field.type === "array" ? field.items : field) ?? {};
+    const words = [field.description ?? inside.description, limitsOf(field)].filter(Boolean).join(" ");
+    const deeper = inside.properties ? el("details", { class: "inside" }, el("summary", {}, typeOf(field))) : null;
+    deeper?.addEventListener("toggle", () => deeper.children.length > 1 || deeper.append(fieldsOf(document_, field)), { once: true });
+    const required = own.required?.includes(name) ? " *" : "";
+    return [el("dt", {}, el("code", {}, name), required, " ", el("small", {}, deeper ? "" : typeOf(field))), el("dd", {}, words, deeper)];
+  });
+  return rows.length ? el("dl", {}, ...rows) : el("p", {}, el("code", {}, typeOf(own)), " ", own.description ?? "");
+}
+
+/** What is sent, and what comes back: fields by media type, then every answer by its status. */
+function reference(document_, operation) {
+  const bodies = (content) => Object.entries(content ?? {}).flatMap(([media, { schema }]) => [
+    el("p", {}, el("code", {}, media), " ", schema ? typeOf(schema) : ""), schema ? fieldsOf(document_, schema) : null,
+  ]);
+  const answers = Object.entries(operation.responses).map(([status, node]) => {
+    const answer = resolve(document_, node);
+    // Descriptions are CommonMark, of which there are lists and code here.
+    const words = answer.description.split("\n").map((line) => line.replace(/^- /, "").replaceAll("`", ""));
+    const lines = words.length > 1 ? words.map((line) => el("p", {}, line)) : [];
+    const headers = Object.keys(answer.headers ?? {}).join(", ");
+    const shown = status.startsWith("2") ? bodies(answer.content) : [];
+    return el(
+      "details", { class: "inside" }, el("summary", {}, el("span", { class: "verb" }, status), words.length > 1 ? words.map((line) => line.split(":")[0]).join(", ") : words[0]),
+      ...lines, headers ? el("p", {}, el("small", {}, `Headers: ${headers}`)) : null, ...shown,
+    );
+  });
+  const body = operation.requestBody ? [el("h3", {}, "Request body"), ...bodies(operation.requestBody.content)] : [];
+  return el("details", { class: "inside reference" }, el("summary", {}, "Body and answers"), ...body, el("h3", {}, "Answers"), ...answers);
+}
+
+/** The same request for a shell; the token is named there, not shown. */
+function curl(verb, url, headers, body) {
+  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const shown = Object.entries(headers).map(([name, value]) => (name === "authorization" ? `-H "Authorization: Bearer $TOKEN"` : `-H ${quote(`${name}: ${value}`)}`));
+  return ["curl", verb === "GET" ? "" : `-X ${verb}`, ...shown, body === undefined ? "" : `-d ${quote(body)}`, quote(new URL(url, location.href).href)].filter(Boolean).join(" ");
+}
+
 /** The inputs of a parameter. */
 function parameterField(document_, parameter) {
   const schema = resolve(document_, parameter.schema) ?? {};
@@ -71,16 +128,23 @@ async function call(verb, path, form, output) {
   const body = form.querySelector("textarea")?.value;
   if (body !== undefined) headers["content-type"] = "application/json";
   const text = query.toString();
+  const target = BASE + url + (text ? `?${text}` : "");
   const started = performance.now();
   output.replaceChildren("…");
   try {
-    const answer = await fetch(BASE + url + (text ? `?${text}` : ""), { method: verb, headers, body, cache: "no-store" });
+    const answer = await fetch(target, { method: verb, headers, body, cache: "no-store" });
     const raw = await answer.text();
     let shown = raw;
     try { shown = JSON.stringify(JSON.parse(raw), null, 2); } catch { /* not JSON: as it is */ }
     const taken = Math.round(performance.now() - started);
     const head = `${answer.status} ${answer.statusText} · ${taken} ms · X-Request-Id: ${answer.headers.get("x-request-id") ?? ""}`;
-    output.replaceChildren(el("p", { class: answer.ok ? "" : "bad" }, head), el("pre", {}, shown));
+    const fields = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    output.replaceChildren(
+      el("p", { class: answer.ok ? "" : "bad" }, head),
+      el("pre", {}, shown),
+      el("details", { class: "inside" }, el("summary", {}, "Headers"), el("pre", {}, fields)),
+      el("details", { class: "inside" }, el("summary", {}, "As a command"), el("pre", {}, curl(verb, target, headers, body))),
+    );
   } catch (error) {
     output.replaceChildren(el("p", { class: "bad" }, `No answer: ${error.message}`));
   }
@@ -112,6 +176,7 @@ function operationNode(document_, path, verb, operation) {
       el("p", {}, operation.description),
       deprecation ? el("p", { class: "bad" }, `Deprecated since ${deprecation.since}, gone on ${deprecation.sunset}; use ${deprecation.successor}.`) : null,
       permission ? el("p", {}, "Needs the permission ", el("code", {}, permission), ".") : null,
+      reference(document_, operation),
       form,
     ),
   );

@@ -1,8 +1,11 @@
 //! Development tasks, run as `cargo xtask …`. What is measured here is never a test: it says how fast, a test says whether right.
+//! What is checked here needs tools that `cargo test` cannot bring.
 
 mod load;
+mod openapi;
 mod process;
 mod report;
+mod server;
 mod spine;
 mod times;
 mod transcode;
@@ -24,6 +27,8 @@ enum Task {
         #[command(subcommand)]
         suite: Suite,
     },
+    /// Checks the OpenAPI documents and that the server does what they say: see docs/openapi.md.
+    Openapi(openapi::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,11 +43,11 @@ enum Suite {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Task::Bench { suite } = Cli::parse().task;
-    match suite {
-        Suite::Spine(args) => spine::run(&args),
-        Suite::Transcode(args) => transcode::run(&args),
-        Suite::TranscodeUpstream => transcode::serve_upstream(),
+    match Cli::parse().task {
+        Task::Bench { suite: Suite::Spine(args) } => spine::run(&args),
+        Task::Bench { suite: Suite::Transcode(args) } => transcode::run(&args),
+        Task::Bench { suite: Suite::TranscodeUpstream } => transcode::serve_upstream(),
+        Task::Openapi(args) => openapi::run(&args),
     }
 }
 

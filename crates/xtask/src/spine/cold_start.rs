@@ -1,8 +1,8 @@
 //! From the start of the process to `ready`, on a directory that holds the sandbox.
 
 use super::Bench;
-use super::server::Server;
 use crate::report::Measurement;
+use crate::server::Server;
 use std::time::Duration;
 
 /// What the slowest start may take.

@@ -5,7 +5,6 @@ mod cold_start;
 mod cores;
 mod import;
 mod rest_get;
-mod server;
 mod storage;
 
 use crate::process;

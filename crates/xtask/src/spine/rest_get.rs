@@ -3,9 +3,9 @@
 
 use super::Bench;
 use super::cores::{self, Cores};
-use super::server::{Server, token};
 use crate::load::{self, Ask, Connection, Target};
 use crate::report::Measurement;
+use crate::server::{Server, token};
 use anyhow::Context as _;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,8 +25,11 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
     let cores = Cores::split()?;
     cores::pin(server.process.id(), &cores.server)?;
     cores::pin(std::process::id(), &cores.load)?;
-    let target =
-        Target { address: server.address, token: Some(token(&riskmesh, dir.path())?), asks: Vec::new() };
+    let target = Target {
+        address: server.address,
+        token: Some(token(&riskmesh, dir.path(), "analyst")?),
+        asks: Vec::new(),
+    };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start a runtime")?;
     let measurement = runtime.block_on(requests(target, bench.args.time()))?;

@@ -11,17 +11,17 @@ use testkit::{Process, address_in};
 const TOKEN_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server that has printed `ready`.
-pub(super) struct Server {
-    pub(super) process: Process,
+pub(crate) struct Server {
+    pub(crate) process: Process,
     /// Where REST is.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// From start to `ready`.
-    pub(super) startup: Duration,
+    pub(crate) startup: Duration,
 }
 
 impl Server {
     /// Starts one on a data directory, seeding the sandbox where it is not there.
-    pub(super) fn start(riskmesh: &Path, data_dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(riskmesh: &Path, data_dir: &Path) -> anyhow::Result<Self> {
         let data_dir = data_dir.to_str().context("the data directory's name is not UTF-8")?;
         let args =
             ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data_dir];
@@ -35,16 +35,16 @@ impl Server {
     }
 
     /// Stops it as an operator would.
-    pub(super) fn stop(self) -> anyhow::Result<()> {
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
         let status = self.process.terminate()?;
         anyhow::ensure!(status.success(), "the server ended with {status}");
         Ok(())
     }
 }
 
-/// An analyst's token of the sandbox, for an hour.
-pub(super) fn token(riskmesh: &Path, data_dir: &Path) -> anyhow::Result<String> {
+/// A token of the sandbox for a role, for an hour.
+pub(crate) fn token(riskmesh: &Path, data_dir: &Path, role: &str) -> anyhow::Result<String> {
     let data_dir = data_dir.to_str().context("the data directory's name is not UTF-8")?;
-    let args = ["token", "--data-dir", data_dir, "--role", "analyst", "--client-id", "bench", "--ttl", "1h"];
+    let args = ["token", "--data-dir", data_dir, "--role", role, "--client-id", "xtask", "--ttl", "1h"];
     Ok(process::run(riskmesh, &args, TOKEN_LIMIT)?.trim().to_owned())
 }

@@ -26,6 +26,8 @@ pub(crate) fn builder(pool: DescriptorPool) -> Builder {
         // What is required or must not change the services check: for every protocol, all fields at once, and knowing the
         // values that are there.
         .field_behavior(FieldBehavior { output_only: true, ..FieldBehavior::IGNORED })
+        // An answer has the schema that its document tells.
+        .partial_responses(false)
         .success_status(success_status)
         .policy(policy)
 }

@@ -72,7 +72,9 @@ impl Maker<'_> {
             None => errors::of(binding),
         };
         responses.insert(status.to_string(), self.success(binding, status, &comment));
-        operation.insert("responses".into(), responses.into());
+        // In the order of their numbers, whatever order a map has.
+        let responses: BTreeMap<_, _> = responses.into_iter().collect();
+        operation.insert("responses".into(), responses.into_iter().collect::<Map<_, _>>().into());
         let options = binding.rpc.method_descriptor_proto().options.as_ref();
         if options.is_some_and(prost_reflect::prost_types::MethodOptions::deprecated) {
             operation.insert("deprecated".into(), json!(true));

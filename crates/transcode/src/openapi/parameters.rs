@@ -55,7 +55,33 @@ impl Maker<'_> {
             self.query(&mut query, (&input, binding.route.input), &binding.route.query_bound, "");
             parameters = query.parameters;
         }
+        if let Some(name) = self.selection(binding) {
+            parameters.push(json!({
+                "name": name,
+                "in": "query",
+                "description": "Which fields of the answer are wanted, as in `name,author(name)`. Others are left out then, \
+                                also where the schema requires them.",
+                "schema": { "type": "string", "minLength": 1 },
+            }));
+        }
         parameters
+    }
+
+    /// What the parameter is called that selects fields of the answer, if there is something to select from.
+    fn selection(&self, binding: &Binding) -> Option<&'static str> {
+        let plans = &self.engine.plans;
+        let message = match binding.route.response {
+            None => Some(binding.route.output),
+            Some(index) => plans.get(binding.route.output).fields[index as usize].message(),
+        };
+        let has_fields =
+            message.is_some_and(|id| plans.get(id).known == Known::No && !plans.get(id).fields.is_empty());
+        let taken = plans.get(binding.route.input).names.get(b"fields").is_some();
+        (has_fields && binding.route.partial && !binding.route.raw_response).then_some(if taken {
+            "$fields"
+        } else {
+            "fields"
+        })
     }
 
     /// Every field that neither path nor body gives, messages by their fields: `page.limit`.

@@ -83,7 +83,8 @@ fn the_query_holds_what_neither_path_nor_body_gives() {
     let document = plain();
     let list = &document["paths"]["/v1/shelves/{shelve}/items"]["get"];
     assert_eq!(names(list, "path"), ["shelve"]);
-    let query = ["pageSize", "filter.since", "filter.unknown", "colors", "labels", "extra", "limit"];
+    let query =
+        ["pageSize", "filter.since", "filter.unknown", "colors", "labels", "extra", "limit", "fields"];
     assert_eq!(names(list, "query"), query);
     assert!(names(&document["paths"]["/v1/items"]["get"], "query").contains(&"parent".to_owned()));
     assert_eq!(parameter(list, "pageSize")["schema"]["maximum"], 100);

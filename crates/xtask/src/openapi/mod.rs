@@ -40,7 +40,7 @@ pub(crate) struct Args {
 /// Checks everything; every tool runs, so that one run tells all there is to mend.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !args.no_build {
-        process::build(&["--package", "riskmesh"])?;
+        process::build("release", &["--package", "riskmesh"])?;
     }
     let tools = Tools::install()?;
     let target = process::target_dir()?;

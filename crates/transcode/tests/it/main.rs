@@ -31,3 +31,5 @@ mod streams;
 mod swap;
 #[cfg(feature = "websocket")]
 mod websocket;
+#[cfg(feature = "websocket")]
+mod websocket_bounds;

@@ -24,21 +24,21 @@ use tonic::{Code, Status};
 use crate::pool::POOL;
 use crate::rest::{GrpcResponse, answer, frame};
 
-type Client = WebSocketStream<TcpStream>;
+pub(crate) type Client = WebSocketStream<TcpStream>;
 
 const LIMIT: usize = 1 << 20;
 
 /// What the service shows of itself.
 #[derive(Default)]
-struct Shown {
+pub(crate) struct Shown {
     /// Frames that it took of `Chat`.
-    taken: AtomicUsize,
+    pub(crate) taken: AtomicUsize,
     /// Messages that `WatchBooks` could give.
-    given: AtomicUsize,
+    pub(crate) given: AtomicUsize,
     /// Calls whose answer was dropped.
-    ended: AtomicUsize,
+    pub(crate) ended: AtomicUsize,
     /// `Chat` takes a frame for each.
-    permits: Option<Semaphore>,
+    pub(crate) permits: Option<Semaphore>,
 }
 
 /// Counts the end of a call.
@@ -80,6 +80,7 @@ async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result
     let (send, receive) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut status = Status::new(Code::Ok, "");
+        let ended = Ended(shown.clone());
         if path == "/test.Library/WatchBooks" {
             let mut request = body.collect().await.unwrap().to_bytes();
             let limit = crate::pool::print("ListBooksRequest", &request.split_off(5)).unwrap();
@@ -93,10 +94,12 @@ async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result
                 shown.given.fetch_add(1, Ordering::SeqCst);
             }
         } else {
-            let ended = Ended(shown.clone());
             while let Some(Ok(frame)) = body.frame().await {
                 if let Some(permits) = &shown.permits {
-                    permits.acquire().await.unwrap().forget();
+                    tokio::select! {
+                        permit = permits.acquire() => permit.unwrap().forget(),
+                        () = send.closed() => return,
+                    }
                 }
                 shown.taken.fetch_add(1, Ordering::SeqCst);
                 let Ok(data) = frame.into_data() else { break };
@@ -108,8 +111,8 @@ async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result
                     return;
                 }
             }
-            drop(ended);
         }
+        drop(ended);
         let mut trailers = HeaderMap::new();
         status.add_header(&mut trailers).unwrap();
         let _ = send.send(Frame::trailers(trailers)).await;
@@ -120,12 +123,12 @@ async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result
     Ok(response)
 }
 
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let limits = Limits { request_bytes: LIMIT, ..Limits::default() };
     Builder::new(POOL.clone()).services(["test.Library"]).limits(limits)
 }
 
-async fn start_with(builder: Builder, shown: &Arc<Shown>) -> SocketAddr {
+pub(crate) async fn start_with(builder: Builder, shown: &Arc<Shown>) -> SocketAddr {
     let shown = shown.clone();
     let upstream = crate::rest::upstream(move |request| serve(shown.clone(), request));
     let transcoder = builder.build(upstream).unwrap();
@@ -141,7 +144,7 @@ async fn start() -> SocketAddr {
     start_with(builder(), &Arc::default()).await
 }
 
-fn handshake(address: SocketAddr, path: &str) -> Request<()> {
+pub(crate) fn handshake(address: SocketAddr, path: &str) -> Request<()> {
     Request::get(format!("ws://{address}{path}"))
         .header("host", address.to_string())
         .header("connection", "keep-alive, Upgrade")
@@ -152,12 +155,12 @@ fn handshake(address: SocketAddr, path: &str) -> Request<()> {
         .unwrap()
 }
 
-async fn open(address: SocketAddr, path: &str) -> Client {
+pub(crate) async fn open(address: SocketAddr, path: &str) -> Client {
     try_open(address, handshake(address, path)).await.unwrap_or_else(|refused| panic!("{path}: {refused:?}"))
 }
 
 /// The socket, or the answer that refuses it.
-async fn try_open(address: SocketAddr, request: Request<()>) -> Result<Client, Response<String>> {
+pub(crate) async fn try_open(address: SocketAddr, request: Request<()>) -> Result<Client, Response<String>> {
     let stream = TcpStream::connect(address).await.unwrap();
     match tokio_tungstenite::client_async(request, stream).await {
         Ok((client, _)) => Ok(client),
@@ -168,29 +171,29 @@ async fn try_open(address: SocketAddr, request: Request<()>) -> Result<Client, R
     }
 }
 
-async fn send(client: &mut Client, text: &str) {
+pub(crate) async fn send(client: &mut Client, text: &str) {
     client.send(Message::text(text)).await.unwrap();
 }
 
-async fn next(client: &mut Client) -> Message {
+pub(crate) async fn next(client: &mut Client) -> Message {
     let next = tokio::time::timeout(Duration::from_secs(20), client.next()).await.expect("a message in time");
     next.expect("a message").unwrap()
 }
 
-async fn json_of(client: &mut Client) -> Value {
+pub(crate) async fn json_of(client: &mut Client) -> Value {
     let message = next(client).await;
     serde_json::from_str(message.to_text().unwrap()).unwrap_or_else(|e| panic!("{e}: {message:?}"))
 }
 
 /// The code and reason that the server closes with, after which there is nothing more.
-async fn closed(client: &mut Client) -> (u16, String) {
+pub(crate) async fn closed(client: &mut Client) -> (u16, String) {
     let Message::Close(Some(frame)) = next(client).await else { panic!("a close frame") };
     assert!(client.next().await.is_none_or(|end| end.is_err()));
     (frame.code.into(), frame.reason.to_string())
 }
 
 /// Waits until it is so.
-async fn until(what: &str, is: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, is: impl Fn() -> bool) {
     let wait = async {
         while !is() {
             tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 //! The handshake is a GET of the method's path, whatever HTTP method its rule has, since browsers send nothing else. What can be
 //! told before the socket opens, as a bad query, is told over HTTP.
 
+mod life;
 mod session;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::{Body, Matched};
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::request::Woven;
+use life::{Life, Watched};
 use session::Session;
 
 const VERSION: &str = "13";
@@ -45,8 +47,8 @@ pub struct WebSocket {
     /// Origins whose pages may open sockets, as browsers send them: `https://app.example`. A browser sends cookies along from any page; so
     /// only the host's own pages may do it besides, and who sends no `Origin`, which is no browser. Default: none.
     pub origins: Vec<String>,
-    /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. Default: 30
-    /// seconds; `None`: never.
+    /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. What it sends is
+    /// such a sign, and the room that it makes for more. Default: 30 seconds; `None`: never.
     pub keep_alive: Option<Duration>,
 }
 
@@ -181,9 +183,10 @@ where
             .write_buffer_size(0)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let socket =
-            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-        session.run(socket, upstream).await;
+        let life = Arc::new(Life::new());
+        let connection = Watched::new(TokioIo::new(upgraded), life.clone());
+        let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
+        session.run(socket, &life, upstream).await;
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

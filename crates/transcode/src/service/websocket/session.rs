@@ -3,7 +3,7 @@
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -23,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tonic::Status;
 use tower::{Service, ServiceExt as _};
 
+use super::life::{Life, Watched};
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::plan::Selection;
@@ -32,7 +34,8 @@ use crate::rule::RoutePlan;
 use crate::service::frames::Frames;
 use crate::service::{Matched, body, headers};
 
-type Socket = WebSocketStream<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>;
+pub(super) type Connection = Watched<TokioIo<hyper::upgrade::Upgraded>>;
+type Socket = WebSocketStream<Connection>;
 type Sink = tokio::sync::Mutex<SplitSink<Socket, Message>>;
 
 /// How long the client has to take the last messages, and to close on its side.
@@ -77,7 +80,7 @@ impl Session {
     }
 
     /// Runs the call to its end, and closes.
-    pub(super) async fn run<S>(mut self, socket: Socket, upstream: S)
+    pub(super) async fn run<S>(mut self, socket: Socket, life: &Life, upstream: S)
     where
         S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
         S::Error: Into<BoxError>,
@@ -95,11 +98,10 @@ impl Session {
             }
             None => Some(send),
         };
-        let heard = Heard::new();
         let end = {
-            let mut up = pin!(self.up(&mut stream, sender, &heard));
+            let mut up = pin!(self.up(&mut stream, sender, &sink, life));
             let mut down = pin!(self.down(&sink, receive, upstream));
-            let mut silent = pin!(self.keep_alive(&sink, &heard));
+            let mut silent = pin!(self.keep_alive(&sink, life));
             tokio::select! {
                 // What the call itself says of its end goes first.
                 biased;
@@ -117,7 +119,8 @@ impl Session {
         &self,
         stream: &mut SplitStream<Socket>,
         mut sender: Option<mpsc::Sender<Bytes>>,
-        heard: &Heard,
+        sink: &Sink,
+        life: &Life,
     ) -> End {
         loop {
             let message = match stream.next().await {
@@ -125,10 +128,15 @@ impl Session {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return broken(&error),
             };
-            heard.now();
+            life.sign();
             let is_end = match &message {
                 Message::Text(text) => text.is_empty(),
                 Message::Binary(_) => false,
+                // The socket keeps each pong that the client has no room for: first it takes this one.
+                Message::Ping(_) => match sink.lock().await.flush().await {
+                    Ok(()) => continue,
+                    Err(_) => return End::Gone,
+                },
                 _ => continue,
             };
             if is_end {
@@ -143,10 +151,10 @@ impl Session {
                 Ok(frame) => frame,
                 Err(end) => return end,
             };
-            heard.nothing_for_now();
+            life.listen(false);
             // Who takes no more has ended the call, or will.
             let taken = send.send(frame).await.is_ok();
-            heard.now();
+            life.listen(true);
             if taken && !self.route.rpc.is_client_streaming() {
                 sender = None;
             }
@@ -229,19 +237,23 @@ impl Session {
     }
 
     /// Asks a silent client for a sign of life; ends when there is none.
-    async fn keep_alive(&self, sink: &Sink, heard: &Heard) {
+    async fn keep_alive(&self, sink: &Sink, life: &Life) {
         let Some(patience) = self.engine.websocket.keep_alive else { return pending().await };
         loop {
-            tokio::time::sleep(patience.saturating_sub(heard.silence())).await;
-            if heard.silence() < patience {
+            let silence = life.silence();
+            if silence < patience {
+                tokio::time::sleep(patience.saturating_sub(silence)).await;
                 continue;
             }
             let asked = Instant::now();
-            if sink.lock().await.send(Message::Ping(Bytes::new())).await.is_err() {
-                return;
+            let ask = async { sink.lock().await.send(Message::Ping(Bytes::new())).await };
+            tokio::select! {
+                sent = ask => if sent.is_err() { return },
+                // There is no room for it, and none is made.
+                () = life.ends(patience) => return,
             }
             tokio::time::sleep(patience).await;
-            if !heard.since(asked) {
+            if life.is_heard() && !life.since(asked) {
                 return;
             }
         }
@@ -303,40 +315,4 @@ fn broken(error: &SocketError) -> End {
         _ => return End::Gone,
     };
     End::Broken(code, Error::boxed(kind, message))
-}
-
-/// When the client was last heard of.
-struct Heard(Mutex<Option<Instant>>);
-
-impl Heard {
-    fn new() -> Self {
-        Self(Mutex::new(Some(Instant::now())))
-    }
-
-    fn set(&self, at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
-    fn now(&self) {
-        self.set(Some(Instant::now()));
-    }
-
-    /// The service takes its time, and nobody listens to the client: its silence is none.
-    fn nothing_for_now(&self) {
-        self.set(None);
-    }
-
-    fn last(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// For how long nothing was heard.
-    fn silence(&self) -> Duration {
-        self.last().map_or(Duration::ZERO, |at| at.elapsed())
-    }
-
-    /// Whether something was heard since then.
-    fn since(&self, then: Instant) -> bool {
-        self.last().is_none_or(|at| at >= then)
-    }
 }

@@ -1,0 +1,135 @@
+//! WebSocket: what clients that do not play along may cost, and what a call has in common with others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::SinkExt as _;
+use http::{HeaderValue, Response};
+use riskmesh_transcode::{Builder, WebSocket};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_tungstenite::tungstenite::Message;
+use tonic::{Code, Status};
+
+use crate::rest::{Log, answer, builder as rest_builder, frame, service};
+use crate::websocket::{
+    Shown, builder, closed, handshake, json_of, next, open, send, start_with, try_open, until,
+};
+
+/// Soon after so much silence a client is left.
+fn impatient() -> Builder {
+    builder().websocket(WebSocket { keep_alive: Some(Duration::from_millis(300)), ..WebSocket::default() })
+}
+
+#[tokio::test]
+async fn websocket_keeps_no_pongs_for_a_client_that_only_pings() {
+    const MOST: usize = 256 << 20;
+    let shown = Arc::new(Shown::default());
+    let client = open(start_with(builder(), &shown).await, "/v1/books:chat").await;
+    // The largest pings, masked with zeros, many at once.
+    let ping = [&[0x89, 0x80 | 0x7d, 0, 0, 0, 0][..], &[b'p'; 125]].concat();
+    let pings = ping.repeat(1000);
+    let mut stream: TcpStream = client.into_inner();
+    let mut taken = 0;
+    while taken < MOST {
+        // Sockets have room for some; then it stands still.
+        let Ok(sent) = tokio::time::timeout(Duration::from_secs(3), stream.write_all(&pings)).await else {
+            return;
+        };
+        sent.unwrap();
+        taken += pings.len();
+    }
+    panic!("{taken} bytes of pings were taken from a client that reads no pong");
+}
+
+#[tokio::test]
+async fn websocket_leaves_a_client_that_takes_nothing_of_a_stream() {
+    let shown = Arc::new(Shown::default());
+    let address = start_with(impatient(), &shown).await;
+    let deaf = open(address, "/v1/shelves/s/books:watch?limit=1000000").await;
+    until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn websocket_finds_a_client_gone_while_the_service_takes_nothing() {
+    let shown = Arc::new(Shown { permits: Some(Semaphore::new(0)), ..Shown::default() });
+    let mut client = open(start_with(impatient(), &shown).await, "/v1/books:chat").await;
+    for _ in 0..8 {
+        send(&mut client, r#"{"title":"nobody takes it"}"#).await;
+    }
+    // It is still there, and nobody listens to it: that is no reason to leave it.
+    for _ in 0..3 {
+        assert!(next(&mut client).await.is_ping());
+    }
+    assert_eq!(shown.ended.load(Ordering::SeqCst), 0);
+    drop(client);
+    until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
+}
+
+/// A transcoder before a service that answers every call alike, and what that service saw.
+async fn start_before(
+    reply: impl Fn(&str) -> Response<tonic::body::Body> + Clone + Send + Sync + 'static,
+) -> (SocketAddr, Log) {
+    let log = Log::default();
+    let transcoder = rest_builder().build(service(log.clone(), reply)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Between the route and the call there is a layer that knows the method.
+    let app = move |request: axum::extract::Request| {
+        let transcoder = transcoder.clone();
+        async move {
+            let found = transcoder.route_head(request.method(), request.uri(), request.headers()).unwrap();
+            if !request.headers().contains_key("authorization") {
+                assert_eq!(found.rpc().name(), "Chat");
+                return axum::response::IntoResponse::into_response(http::StatusCode::UNAUTHORIZED);
+            }
+            transcoder.call_matched(found, request).await.map(axum::body::Body::new)
+        }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(app)).await });
+    (address, log)
+}
+
+#[tokio::test]
+async fn websocket_gives_the_service_the_metadata_and_the_layers_their_say() {
+    let reply = |_: &str| answer(vec![frame("Book", &json!({"id": "b"}))], Status::new(Code::Ok, ""));
+    let (address, log) = start_before(reply).await;
+    let mut request = handshake(address, "/v1/books:chat");
+    let refused = try_open(address, request.clone()).await.unwrap_err();
+    assert_eq!(refused.status(), 401);
+    for (name, value) in [("authorization", "Bearer t"), ("grpc-timeout", "5S"), ("x-secret", "s")] {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let mut client = try_open(address, request).await.unwrap();
+    send(&mut client, r#"{"title":"one"}"#).await;
+    send(&mut client, "").await;
+    assert_eq!(json_of(&mut client).await, json!({"id": "b"}));
+    assert_eq!(closed(&mut client).await, (1000, String::new()));
+    let seen = log.lock().unwrap().pop().unwrap();
+    assert_eq!(seen.path, "/test.Library/Chat");
+    assert_eq!(seen.messages, [json!({"title": "one"})]);
+    assert_eq!(seen.headers["authorization"], "Bearer t");
+    assert_eq!(seen.headers["grpc-timeout"], "5S");
+    assert!(seen.headers.keys().all(|name| name != "x-secret" && !name.as_str().starts_with("sec-")));
+}
+
+#[tokio::test]
+async fn websocket_tells_over_the_socket_what_the_service_refuses_at_once() {
+    let reply = |_: &str| {
+        let mut refusal = Status::new(Code::ResourceExhausted, "not today").into_http::<tonic::body::Body>();
+        refusal.headers_mut().insert("x-why", HeaderValue::from_static("tired"));
+        refusal
+    };
+    let (address, _) = start_before(reply).await;
+    let mut request = handshake(address, "/v1/books:chat");
+    request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer t"));
+    let mut client = try_open(address, request).await.unwrap();
+    client.send(Message::text("")).await.unwrap();
+    assert_eq!(json_of(&mut client).await["error"]["status"], "RESOURCE_EXHAUSTED");
+    assert_eq!(closed(&mut client).await, (4008, "not today".to_owned()));
+}

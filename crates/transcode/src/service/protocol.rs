@@ -101,7 +101,7 @@ impl Engine {
     pub(super) fn protocol(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Protocol {
         let Protocols { grpc, grpc_web, connect, websocket } = self.protocols;
         #[cfg(feature = "websocket")]
-        if websocket && super::websocket::is_handshake(method, headers) {
+        if websocket && super::websocket::is_handshake(method, uri, headers) {
             return Protocol::WebSocket;
         }
         #[cfg(not(feature = "websocket"))]

@@ -33,3 +33,5 @@ mod swap;
 mod websocket;
 #[cfg(feature = "websocket")]
 mod websocket_bounds;
+#[cfg(feature = "websocket")]
+mod websocket_http2;

@@ -1,7 +1,7 @@
-//! WebSocket (RFC 6455) for streams: a text message is a JSON message, in both directions and at once.
+//! WebSocket (RFC 6455, over HTTP/2 RFC 8441) for streams: a text message is a JSON message, in both directions and at once.
 //!
-//! The handshake is a GET of the method's path, whatever HTTP method its rule has, since browsers send nothing else. What can be
-//! told before the socket opens, as a bad query, is told over HTTP.
+//! The handshake is a GET of the method's path, over HTTP/2 a CONNECT, whatever HTTP method its rule has, since browsers send
+//! nothing else. What can be told before the socket opens, as a bad query, is told over HTTP.
 
 mod life;
 mod session;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -39,9 +39,12 @@ const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PA
 /// [`ErrorRenderer::render_in_stream`](crate::ErrorRenderer::render_in_stream)), with 4000 plus the gRPC code, and
 /// its message as the reason. What breaks WebSocket's own rules is closed with 1002, 1003, 1007 or 1009. The limits of request and response messages hold here too.
 ///
-/// It needs a server that lets go of connections, as hyper's `serve_connection_with_upgrades` and `axum::serve` do, and tokio. Only HTTP/1.1 is
-/// served: RFC 8441's CONNECT of HTTP/2 is not. A browser cannot send `Authorization` here: who needs it lets a layer above read a cookie or
-/// a ticket of the query, and put the header there.
+/// It needs tokio, and a server that lets go of connections, as hyper's `serve_connection_with_upgrades` and `axum::serve` do. Over
+/// HTTP/2, clients may use it (RFC 8441) where the server says so, by `enable_connect_protocol()` of hyper's builder; `axum::serve`
+/// does.
+///
+/// A browser cannot send `Authorization` here: who needs it lets a layer above read a cookie or a ticket of the query, and put the
+/// header there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocket {
     /// Origins whose pages may open sockets, as browsers send them: `https://app.example`. A browser sends cookies along from any page; so
@@ -59,8 +62,13 @@ impl Default for WebSocket {
 }
 
 /// Whether a request would open a WebSocket.
-pub(super) fn is_handshake(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::GET && names(headers, &header::UPGRADE, "websocket")
+pub(super) fn is_handshake(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    match *method {
+        Method::GET => names(headers, &header::UPGRADE, "websocket"),
+        // What asks for a tunnel has no scheme.
+        Method::CONNECT => uri.scheme().is_some(),
+        _ => false,
+    }
 }
 
 /// Whether a header that is a list has this word, in any case.
@@ -92,37 +100,55 @@ impl Engine {
         self.clone().route(&Method::GET, path)
     }
 
-    /// Checks a handshake; returns what proves to the client that it was understood.
-    fn accept(&self, headers: &HeaderMap) -> Result<HeaderValue> {
+    /// Checks a handshake; returns the head of the answer that opens the socket.
+    fn accept(&self, parts: &Parts, protocol: Option<&hyper::ext::Protocol>) -> Result<Response<Body>> {
+        let headers = &parts.headers;
         let bad = |status, message: &str| {
             let mut error = Error::boxed(Kind::NotAcceptable, message);
             error.status = status;
             error
         };
+        let connect = parts.method == Method::CONNECT;
+        if connect && protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
+            return Err(bad(StatusCode::NOT_IMPLEMENTED, "CONNECT is for WebSocket over HTTP/2 only"));
+        }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
-            return Err(bad(StatusCode::UPGRADE_REQUIRED, "WebSocket is spoken in version 13"));
+            // Of HTTP/2 there is nothing to upgrade.
+            let status = if connect { StatusCode::BAD_REQUEST } else { StatusCode::UPGRADE_REQUIRED };
+            return Err(bad(status, "WebSocket is spoken in version 13"));
         }
-        if !names(headers, &header::CONNECTION, "upgrade") {
-            return Err(bad(StatusCode::BAD_REQUEST, "the handshake lacks `Connection: Upgrade`"));
+        let mut response = Response::new(Body::empty());
+        if !connect {
+            if !names(headers, &header::CONNECTION, "upgrade") {
+                return Err(bad(StatusCode::BAD_REQUEST, "the handshake lacks `Connection: Upgrade`"));
+            }
+            let key = headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
+            // 16 bytes in base64 (RFC 6455, section 4.1).
+            if key.len() != 24 {
+                return Err(bad(StatusCode::BAD_REQUEST, "the handshake has no key"));
+            }
+            let accept = HeaderValue::try_from(derive_accept_key(key))
+                .map_err(|_| bad(StatusCode::BAD_REQUEST, "the handshake has no key"))?;
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let answer = response.headers_mut();
+            answer.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
-        // 16 bytes in base64 (RFC 6455, section 4.1).
-        if key.len() != 24 {
-            return Err(bad(StatusCode::BAD_REQUEST, "the handshake has no key"));
-        }
-        if !self.allows(headers) {
+        if !self.allows(parts) {
             let mut error = bad(StatusCode::FORBIDDEN, "pages of this origin may not open WebSockets");
             error.code = tonic::Code::PermissionDenied;
             return Err(error);
         }
-        let accept = HeaderValue::try_from(derive_accept_key(key));
-        accept.map_err(|_| bad(StatusCode::BAD_REQUEST, "the handshake has no key"))
+        Ok(response)
     }
 
-    fn allows(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    fn allows(&self, parts: &Parts) -> bool {
+        let Some(origin) = parts.headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        // HTTP/2 has an authority for it.
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        let host = parts.headers.get(header::HOST).map_or(authority, |host| host.to_str().ok());
         let own = origin.split_once("://").map(|(_, authority)| authority);
         let is_own = own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
         is_own || self.websocket.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
@@ -136,16 +162,15 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
-    // Of all extensions it alone is ours: the service gets the others.
+    // Of all extensions these alone are ours: the service gets the others.
     let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    let protocol = parts.extensions.remove::<hyper::ext::Protocol>();
     let parts = Arc::new(parts);
     let (engine, route) = (&matched.engine, &matched.route);
-    let opened = engine.accept(&parts.headers).and_then(|accept| {
+    let opened = engine.accept(&parts, protocol.as_ref()).and_then(|response| {
         let no_upgrade = || {
             let error = Error::boxed(Kind::Transport, "this server opens no WebSockets");
-            error.with_source(
-                "the server gives no connection away: is it served with upgrades, over HTTP/1.1?",
-            )
+            error.with_source("the server gives no connection away: is it served with upgrades?")
         };
         let upgrade = upgrade.ok_or_else(no_upgrade)?;
         let query = parts.uri.query();
@@ -161,9 +186,9 @@ where
         )?;
         let limit = engine.limits_of(&parts).request_bytes;
         let session = Session::new(matched, parts.clone(), woven)?;
-        Ok((accept, upgrade, limit, session))
+        Ok((response, upgrade, limit, session))
     });
-    let (accept, upgrade, limit, session) = match opened {
+    let (response, upgrade, limit, session) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             let mut response = engine.render_rest(&route.context(&parts), &error);
@@ -188,11 +213,5 @@ where
         let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         session.run(socket, &life, upstream).await;
     });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     response
 }

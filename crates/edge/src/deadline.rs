@@ -6,9 +6,11 @@ use std::time::Duration;
 
 /// gRPC's header: up to eight digits and a unit, `H`, `M`, `S`, `m`, `u` or `n`.
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(mesh::deadline::GRPC_TIMEOUT);
+/// Connect's header: milliseconds.
+const CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
 /// REST's header: seconds (`2`, `0.5`), or with a unit (`500ms`, `2s`, `1m`).
 pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
-/// What that header may hold: some time, because a request without any is a mistake.
+/// What REST's header may hold: some time, because a request without any is a mistake.
 pub(crate) const REQUEST_TIMEOUT_PATTERN: &str =
     "^([1-9][0-9]{0,8}(\\.[0-9]{1,3})?|0\\.[0-9]{0,2}[1-9])(ms|s|m)?$";
 
@@ -17,6 +19,7 @@ pub(crate) fn of(headers: &HeaderMap, allowed: Duration) -> Result<Duration> {
     let asked = [
         asked(headers, &GRPC_TIMEOUT, mesh::deadline::parse, "^[0-9]{1,8}[HMSmun]$")?,
         asked(headers, &REQUEST_TIMEOUT, plain, REQUEST_TIMEOUT_PATTERN)?,
+        asked(headers, &CONNECT_TIMEOUT, milliseconds, "^[0-9]{1,10}$")?,
     ];
     Ok(asked.into_iter().flatten().fold(allowed, Duration::min))
 }
@@ -40,6 +43,11 @@ fn asked(
 pub(crate) fn header(left: Duration) -> HeaderValue {
     // Digits and a letter are always a header.
     HeaderValue::from_str(&mesh::deadline::format(left)).unwrap_or(HeaderValue::from_static("0m"))
+}
+
+fn milliseconds(text: &str) -> Option<Duration> {
+    let digits = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).map(Duration::from_millis)
 }
 
 /// Reads what [`REQUEST_TIMEOUT_PATTERN`] takes, and nothing else.

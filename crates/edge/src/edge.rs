@@ -137,8 +137,8 @@ impl Edge {
                 request_bytes: config.batch_body_bytes.max(config.body_bytes),
                 ..Limits::default()
             })
-            // gRPC and gRPC-Web do not come this way.
-            .protocols(Protocols::NONE)
+            // gRPC and gRPC-Web do not come this way; no method of the contract is a stream to browsers.
+            .protocols(Protocols { connect: true, ..Protocols::NONE })
             // Locations are made from the answer as it is; after that it is compressed.
             .compression(Compression { answers_from: None, ..Compression::default() })
             .forward_headers(pipeline::is_forwarded)
@@ -168,7 +168,7 @@ impl Edge {
     }
 }
 
-/// Answers requests of REST, gRPC and gRPC-Web; always ready, never fails.
+/// Answers requests of REST, gRPC, gRPC-Web and Connect; always ready, never fails.
 #[derive(Clone)]
 pub struct EdgeService {
     core: Arc<Core>,

@@ -10,7 +10,7 @@ use crate::routes::Route;
 use authn::Claims;
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::{Body as _, Frame, SizeHint};
 use riskmesh_core::{Error, ErrorCode, Timestamp};
 use std::panic::AssertUnwindSafe;
@@ -23,6 +23,7 @@ use telemetry::request_log::Entry;
 use telemetry::{RequestId, TraceContext, request_id};
 use tonic::body::Body;
 use tonic::{Code, Status};
+use transcode::{ErrorContext, Protocol};
 
 /// What a request that found no route is called, in logs and metrics: never by a path that its caller chose.
 const UNMATCHED: &str = "unmatched";
@@ -43,6 +44,8 @@ pub(crate) struct Exchange {
     pub(crate) trace: TraceContext,
     /// Whether the answer is gRPC's.
     pub(crate) grpc: bool,
+    /// Whether it is Connect's.
+    pub(crate) connect: bool,
     /// `/api`, where the caller used it.
     pub(crate) prefix: &'static str,
     /// Which method is called, once that is known.
@@ -73,6 +76,7 @@ impl Exchange {
             request_id: RequestId::from_headers(headers),
             trace,
             grpc: is_grpc(request),
+            connect: false,
             prefix: "",
             route: None,
             page: None,
@@ -104,6 +108,15 @@ impl Exchange {
     pub(crate) fn fail(&self, failure: &Failure) -> Response<Body> {
         if self.grpc {
             return fault::grpc(failure);
+        }
+        if self.connect {
+            let uri = Uri::default();
+            let (method, headers) = (&self.http_method, &self.asked);
+            let (template, rpc, plans, extensions) = (None, None, None, &Extensions::new());
+            let context = ErrorContext { method, uri: &uri, headers, extensions, template, rpc, plans };
+            return fault::connect(failure, |error| {
+                self.core.transcoder.render_as(Protocol::Connect, &context, error).map(Body::new)
+            });
         }
         let asked = Asked { at: self.core.clock.now(), trace_id: self.trace.trace_id, headers: &self.asked };
         fault::rest(failure, &asked).map(|body| Body::new(http_body_util::Full::new(body)))
@@ -174,7 +187,7 @@ impl Drop for Exchange {
 /// The request's headers that its answer depends on.
 fn answer_headers(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
-    for name in [header::ACCEPT, header::ORIGIN] {
+    for name in [header::ACCEPT, header::CONTENT_TYPE, header::ORIGIN] {
         for value in headers.get_all(&name) {
             kept.append(name.clone(), value.clone());
         }

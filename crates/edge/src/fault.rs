@@ -1,7 +1,7 @@
 //! How a request that failed is answered: one path and one shape for every error, wherever it was found.
 //!
 //! REST gets `{"errorCode","message","status","timestamp","traceId","details","hint"}`, or the same as RFC 9457 for those who accept
-//! `application/problem+json`; gRPC gets a `google.rpc.Status`, trailers only. Causes go to the log, never to the caller.
+//! `application/problem+json`; gRPC and Connect get a `google.rpc.Status`, trailers only. Causes go to the log, never to the caller.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -136,15 +136,7 @@ pub(crate) fn rest(failure: &Failure, asked: &Asked<'_>) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some((name, value)) = &failure.takes {
-        headers.insert(name, value.clone());
-    }
-    if let Some(challenge) = challenge(failure) {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(wait) = retry_after(error) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
-    }
+    complete(failure, headers);
     response
 }
 
@@ -156,6 +148,34 @@ pub(crate) fn grpc(failure: &Failure) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
     }
     response
+}
+
+/// The answer over Connect, which `render` writes.
+pub(crate) fn connect(
+    failure: &Failure,
+    render: impl FnOnce(&transcode::Error) -> Response<Body>,
+) -> Response<Body> {
+    log(&failure.error);
+    let status = Status::from(&*failure.error);
+    let mut error = transcode::Error::new(transcode::Kind::Upstream, status.message());
+    (error.code, error.status) = (status.code(), transcode::http_status(status.code()));
+    error.details = Bytes::copy_from_slice(status.details());
+    let mut response = render(&error);
+    complete(failure, response.headers_mut());
+    response
+}
+
+/// The headers that say what to do about a failure.
+fn complete(failure: &Failure, headers: &mut HeaderMap) {
+    if let Some((name, value)) = &failure.takes {
+        headers.insert(name, value.clone());
+    }
+    if let Some(challenge) = challenge(failure) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(wait) = retry_after(&failure.error) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+    }
 }
 
 /// Whole seconds, rounded up, at least one: who waits so long has waited long enough.

@@ -1,4 +1,4 @@
-//! The HTTP front of Riskmesh: REST, gRPC and gRPC-Web on one port, everything also under `/api`.
+//! The HTTP front of Riskmesh: REST, gRPC, gRPC-Web and Connect on one port, everything also under `/api`.
 //!
 //! A request is given an id and a trace, checked against limits, routed to a method of the contract, authenticated, counted against
 //! its API client's quota, and allowed or not by the policy; then REST is transcoded to gRPC, and gRPC goes on as it is, to whatever

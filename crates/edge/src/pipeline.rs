@@ -1,5 +1,5 @@
 //! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate -> rate limit ->
-//! may this caller call this method -> time -> call (REST through the transcoder, gRPC as it is) -> what the answer's headers say.
+//! may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is) -> what the answer's headers say.
 //!
 //! Before it stands [`Exchange::open`] (request id, trace), after it [`Exchange::answer`] (headers of every answer, request log,
 //! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
-use transcode::{BodyLimit, Kind, Matched};
+use transcode::{BodyLimit, Kind, Matched, Protocol};
 
 /// The prefix under which everything is served a second time, for hosts that have the API beside other things.
 const PREFIX: &str = "/api";
@@ -45,8 +45,8 @@ enum Target {
     Public,
     /// A method over gRPC.
     Grpc(Arc<Route>),
-    /// A method over REST.
-    Rest(Arc<Route>, Matched),
+    /// A method over REST or Connect.
+    Transcoded(Arc<Route>, Matched),
     /// OPTIONS on a path of REST: answered without a call.
     Options(Response<Body>),
 }
@@ -65,6 +65,8 @@ pub(crate) async fn run(
         exchange.place = place(core, head.uri.path());
         return Ok(answer);
     }
+    exchange.connect = !exchange.grpc
+        && core.transcoder.protocol(&head.method, &head.uri, &head.headers) == Protocol::Connect;
     let (route, matched) = match find(core, exchange.grpc, &head)? {
         Target::Page(page) => {
             exchange.page = Some(page.name);
@@ -83,7 +85,7 @@ pub(crate) async fn run(
             return Ok(answer);
         }
         Target::Grpc(route) => (route, None),
-        Target::Rest(route, matched) => (route, Some(matched)),
+        Target::Transcoded(route, matched) => (route, Some(matched)),
     };
     exchange.bindings =
         matched.iter().flat_map(Matched::bindings).map(|(_, value)| value.to_owned()).collect();
@@ -107,7 +109,9 @@ pub(crate) async fn run(
     }
     annotate(&mut head, exchange, &route, time);
     let answer = match matched {
-        Some(matched) => timeout_at(deadline, call_rest(core, exchange, &route, matched, head, body)).await,
+        Some(matched) => {
+            timeout_at(deadline, call_transcoded(core, exchange, &route, matched, head, body)).await
+        }
         None => timeout_at(deadline, call_grpc(core, &route, head, body)).await,
     };
     answer.map_err(|_| ErrorCode::DeadlineExceeded)?
@@ -170,12 +174,15 @@ fn find(core: &Core, grpc: bool, head: &Parts) -> Result<Target, Failure> {
     if let Some(page) = core.portal.page(path) {
         return Ok(Target::Page(page));
     }
-    match core.transcoder.route(&head.method, path) {
+    match core.transcoder.route_head(&head.method, &head.uri, &head.headers) {
         Ok(matched) => {
-            let route = core.routes.rest(matched.grpc_path(), matched.template());
+            let route = match matched.protocol() {
+                Protocol::Connect => core.routes.grpc(matched.grpc_path()),
+                _ => core.routes.rest(matched.grpc_path(), matched.template()),
+            };
             // The transcoder and the table are made from the same descriptors.
             let route = route.ok_or(ErrorCode::RouteNotFound)?;
-            Ok(Target::Rest(Arc::clone(route), matched))
+            Ok(Target::Transcoded(Arc::clone(route), matched))
         }
         Err(error) if head.method == Method::OPTIONS && error.kind == Kind::MethodNotAllowed => {
             let mut answer = Response::new(Body::empty());
@@ -254,7 +261,7 @@ fn is_grpc_own(name: &HeaderName) -> bool {
     matches!(name.as_str(), "content-type" | "te" | "grpc-encoding" | "grpc-accept-encoding" | "user-agent")
 }
 
-async fn call_rest(
+async fn call_transcoded(
     core: &Core,
     exchange: &Exchange,
     route: &Arc<Route>,
@@ -274,7 +281,8 @@ async fn call_rest(
     let accepted = accepted_codings(&head.headers);
     let body = Guarded::new(body, route.body_limit, Some(core.config.body_timeout));
     let answer = core.transcoder.call_matched(matched, Request::from_parts(head, body)).await;
-    if !answer.status().is_success() {
+    // Connect has codings of its own, and no places.
+    if exchange.connect || !answer.status().is_success() {
         return Ok(answer.map(Body::new));
     }
     let answer = headers::created(answer, route, exchange.prefix, &path).await;

@@ -47,7 +47,7 @@ pub struct ServeArgs {
     /// The configuration file.
     #[arg(long, env = "RISKMESH_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where REST, gRPC and gRPC-Web are served [default: 127.0.0.1:8080].
+    /// Where REST, gRPC, gRPC-Web and Connect are served [default: 127.0.0.1:8080].
     #[arg(long, env = "RISKMESH_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
     /// Where metrics and health are served [default: 127.0.0.1:9901].

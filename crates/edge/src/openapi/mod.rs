@@ -61,7 +61,7 @@ impl Describe for Contract<'_> {
             "title": "Riskmesh API",
             "version": self.version,
             "description": "Risk scores, clients, accounts and transactions. Every operation takes `Authorization: Bearer <token>`. \
-                            The same methods are served over gRPC and gRPC-Web on the same port, with the same messages.",
+                            The same methods are served over gRPC, gRPC-Web and Connect on the same port, with the same messages.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         })
     }

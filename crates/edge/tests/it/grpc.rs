@@ -242,8 +242,9 @@ async fn grpc_at_a_path_that_is_none_is_unimplemented_and_rest_does_not_answer_i
         let answer: Answer = world.send(grpc(path)).await;
         assert_eq!(Status::from_header_map(&answer.headers).unwrap().code(), Code::Unimplemented, "{path}");
     }
+    // A path that is no method's is nothing to Connect either.
     let json = world
-        .request(Method::POST, GET_CLIENT)
+        .request(Method::POST, "/riskmesh.clients.v1.ClientsService/Nothing")
         .header("content-type", "application/json")
         .body(empty())
         .unwrap();

@@ -208,6 +208,16 @@ impl<S> Transcoder<S> {
         routes.map(|(route, plan)| (route.method.clone(), route.text.clone(), plan.rpc.clone())).collect()
     }
 
+    /// The protocol that a request speaks, by its head: [`route_head`](Self::route_head) goes by it.
+    pub fn protocol(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Protocol {
+        self.engine.load().protocol(method, uri, headers)
+    }
+
+    /// The answer to a request that failed, in the protocol that it is known to speak.
+    pub fn render_as(&self, protocol: Protocol, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
+        self.engine.load().render_as(protocol, context, error)
+    }
+
     /// The answer to a request that failed: what the renderer makes of it, and `Allow` for 405; to other protocols than REST
     /// what those say of errors.
     pub fn render(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {

@@ -29,7 +29,7 @@ struct Input<'a> {
 }
 
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 16] = [
     "/v1/shelves/s/books",
     "/v1/shelves/s/books/b",
     "/v1/books/",
@@ -42,6 +42,10 @@ const PATHS: [&str; 12] = [
     "/v1/books/7:downloadParts",
     "/v1/forms/7",
     "/test.Library/",
+    "/d/loans",
+    "/d/loans/7",
+    "/d/7/loans",
+    "/v1/shelves/s/books/b?$fields=",
 ];
 const TYPES: [&str; 12] = [
     "",
@@ -67,7 +71,7 @@ fn pick(from: &[&'static str], at: u8) -> &'static str {
 static TRANSCODER: LazyLock<Transcoder<()>> = LazyLock::new(|| {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let mut compiler = protox::Compiler::new([root]).unwrap();
-    compiler.include_imports(true).open_file("test/library.proto").unwrap();
+    compiler.include_imports(true).open_files(["test/library.proto", "test/behavior.proto"]).unwrap();
     let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap();
     let limits = Limits { request_bytes: 64 << 10, response_bytes: 64 << 10, ..Limits::default() };
     Builder::new(pool).limits(limits).build(()).unwrap()
@@ -105,8 +109,9 @@ fuzz_target!(|input: Input<'_>| {
     let upstream = service_fn(move |request: Request<tonic::body::Body>| {
         let answer = answer.clone();
         async move {
-            // What it gets are whole frames, or the client's fault.
-            if let Ok(body) = request.into_body().collect().await {
+            // What it gets are whole frames, or the client's fault; gRPC-Web's pass through as they are.
+            let passed = request.headers().get("content-type").is_none_or(|text| text != "application/grpc");
+            if let (false, Ok(body)) = (passed, request.into_body().collect().await) {
                 let mut bytes = body.to_bytes();
                 while !bytes.is_empty() {
                     let header = bytes.split_to(5);

@@ -222,7 +222,8 @@ pub(crate) fn put_enum_number(plans: &Plans, kind: Kind, text: &[u8], out: &mut 
     let Kind::Enum(id) = kind else { return put_number(kind, text, out) };
     let plan = plans.get_enum(id);
     let number = integer(text, kind)?;
-    if plan.closed && !i32::try_from(number).is_ok_and(|n| plan.position(n).is_some()) {
+    // A NullValue prints as null, whatever its number: it can have one only.
+    if (plan.closed || plan.null) && !i32::try_from(number).is_ok_and(|n| plan.position(n).is_some()) {
         return Err(TextError::new("not a value of the enum", plan.expected.to_string()));
     }
     put_integer(kind, number, out)

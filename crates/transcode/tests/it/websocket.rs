@@ -37,6 +37,8 @@ pub(crate) struct Shown {
     pub(crate) given: AtomicUsize,
     /// Calls whose answer was dropped.
     pub(crate) ended: AtomicUsize,
+    /// Client streams of `Chat` that broke off, and did not end.
+    pub(crate) broken: AtomicUsize,
     /// `Chat` takes a frame for each.
     pub(crate) permits: Option<Semaphore>,
 }
@@ -94,7 +96,11 @@ async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result
                 shown.given.fetch_add(1, Ordering::SeqCst);
             }
         } else {
-            while let Some(Ok(frame)) = body.frame().await {
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else {
+                    shown.broken.fetch_add(1, Ordering::SeqCst);
+                    break;
+                };
                 if let Some(permits) = &shown.permits {
                     tokio::select! {
                         permit = permits.acquire() => permit.unwrap().forget(),
@@ -332,7 +338,7 @@ async fn websocket_tells_a_bad_message_and_ends_the_call() {
 async fn websocket_ends_the_call_when_the_client_is_gone() {
     let shown = Arc::new(Shown::default());
     let address = start_with(builder(), &shown).await;
-    for polite in [true, false] {
+    for (broken, polite) in (1..).zip([true, false]) {
         let before = shown.ended.load(Ordering::SeqCst);
         let mut client = open(address, "/v1/books:chat").await;
         send(&mut client, r#"{"title":"a"}"#).await;
@@ -343,7 +349,13 @@ async fn websocket_ends_the_call_when_the_client_is_gone() {
         }
         drop(client);
         until("the call ends", || shown.ended.load(Ordering::SeqCst) > before).await;
+        // What it said is not all that it had to say.
+        assert_eq!(shown.broken.load(Ordering::SeqCst), broken);
     }
+    let mut client = open(address, "/v1/books:chat").await;
+    send(&mut client, "").await;
+    assert_eq!(closed(&mut client).await, (1000, String::new()));
+    assert_eq!(shown.broken.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

@@ -16,7 +16,6 @@ use http_body_util::StreamBody;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -51,6 +50,14 @@ enum End {
     Broken(CloseCode, Box<Error>),
     /// The client is gone, or has closed.
     Gone,
+}
+
+/// What goes to the service.
+enum Part {
+    Frame(Bytes),
+    /// The end of what the client sends, with its last frame where that is known. Without it the call is broken off: a client that is
+    /// gone has not said everything.
+    Last(Option<Bytes>),
 }
 
 pub(super) struct Session {
@@ -92,7 +99,7 @@ impl Session {
         let sender = match first {
             Some(frame) => {
                 // There is room for one, and nothing more will come.
-                let _ = send.try_send(frame);
+                let _ = send.try_send(Part::Last(Some(frame)));
                 drop(send);
                 None
             }
@@ -118,7 +125,7 @@ impl Session {
     async fn up(
         &self,
         stream: &mut SplitStream<Socket>,
-        mut sender: Option<mpsc::Sender<Bytes>>,
+        mut sender: Option<mpsc::Sender<Part>>,
         sink: &Sink,
         life: &Life,
     ) -> End {
@@ -139,23 +146,27 @@ impl Session {
                 },
                 _ => continue,
             };
-            if is_end {
-                sender = None;
-                continue;
-            }
             let Some(send) = &sender else {
+                if is_end {
+                    continue;
+                }
                 let error = Error::boxed(Kind::Body, "a message after the last one");
                 return End::Call(Err(error));
             };
-            let frame = match self.frame(&message) {
-                Ok(frame) => frame,
-                Err(end) => return end,
+            let more = self.route.rpc.is_client_streaming();
+            let part = match is_end {
+                true => Part::Last(None),
+                false => match self.frame(&message) {
+                    Ok(frame) if more => Part::Frame(frame),
+                    Ok(frame) => Part::Last(Some(frame)),
+                    Err(end) => return end,
+                },
             };
             life.listen(false);
             // Who takes no more has ended the call, or will.
-            let taken = send.send(frame).await.is_ok();
+            let taken = send.send(part).await.is_ok();
             life.listen(true);
-            if taken && !self.route.rpc.is_client_streaming() {
+            if taken && (is_end || !more) {
                 sender = None;
             }
         }
@@ -183,13 +194,12 @@ impl Session {
     }
 
     /// Makes the call, and gives the client what it answers.
-    async fn down<S>(&self, sink: &Sink, frames: mpsc::Receiver<Bytes>, upstream: S) -> End
+    async fn down<S>(&self, sink: &Sink, parts: mpsc::Receiver<Part>, upstream: S) -> End
     where
         S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
         S::Error: Into<BoxError>,
     {
-        let frames = ReceiverStream::new(frames).map(|frame| Ok::<_, Status>(Frame::data(frame)));
-        let mut request = Request::new(tonic::body::Body::new(StreamBody::new(frames)));
+        let mut request = Request::new(tonic::body::Body::new(StreamBody::new(frames(parts))));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = http::Uri::from(self.route.grpc_path.clone());
@@ -292,6 +302,20 @@ impl Session {
             while connection.read(&mut nobodys).await.is_ok_and(|count| count > 0) {}
         }
     }
+}
+
+/// What the service gets, as far as it comes.
+fn frames(
+    parts: mpsc::Receiver<Part>,
+) -> impl futures::Stream<Item = std::result::Result<Frame<Bytes>, Status>> {
+    futures::stream::unfold(Some(parts), async |parts| {
+        let mut parts = parts?;
+        match parts.recv().await {
+            Some(Part::Frame(frame)) => Some((Ok(Frame::data(frame)), Some(parts))),
+            Some(Part::Last(frame)) => frame.map(|frame| (Ok(Frame::data(frame)), None)),
+            None => Some((Err(Status::cancelled("the client is gone")), None)),
+        }
+    })
 }
 
 fn text(bytes: Bytes) -> Result<Message> {

@@ -1,6 +1,6 @@
 //! A tower service that fronts any gRPC service with HTTP and JSON, from descriptors alone (`google.api.http`).
 //!
-//! It is fast because it builds no messages: at start every message type is compiled into a [plan](plan), and a call
+//! It is fast because it builds no messages: at start every message type is compiled into a [plan], and a call
 //! runs plans over bytes, JSON to wire format and back, in one pass each. It is strict: unknown fields and parameters,
 //! duplicate keys, collisions between path, query and body, overflow and bad UTF-8 are errors that say where. It passes
 //! all JSON tests of Protobuf's own conformance runner, Required and Recommended (`docs/conformance.md`).
@@ -48,6 +48,11 @@
 //!
 //! gRPC, gRPC-Web and Connect are served on the same port (see [`Protocols`]); [`Transcoder::route_head`] is the `route` that
 //! knows them.
+//!
+//! Streams are served as WebSockets as well (`websocket`, a feature that is on by default; see `WebSocket`). Clients choose the fields of
+//! an answer by `fields` ([`Builder::partial_responses`]); requests are held to `google.api.field_behavior` ([`FieldBehavior`]); tags,
+//! deprecation, idempotency keys, rate limits and caching come from a [`MethodPolicy`] for each method; everything that comes is
+//! bounded ([`Limits`], [`ParseOptions`]).
 //!
 //! What is served can be told, too: [`Transcoder::openapi`] gives an OpenAPI 3.1 document (`openapi`, a feature that is on by
 //! default).

@@ -5,11 +5,13 @@
 //! [`Transcoder::render`] answers what failed. The tower service does all three.
 
 mod body;
+mod call;
 mod coded;
 mod connect;
 mod etag;
 mod frames;
 mod headers;
+mod matched;
 mod negotiate;
 mod passthrough;
 mod protocol;
@@ -26,102 +28,29 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full, Limited};
 use prost_reflect::MethodDescriptor;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 pub use body::Body;
 pub use coded::compress;
 pub use connect::connect_timeout;
 pub use etag::{has_tag, weak_tag};
+pub use matched::Matched;
 pub(crate) use protocol::Rpcs;
 pub use protocol::{Protocol, Protocols};
 #[cfg(feature = "websocket")]
 pub use websocket::WebSocket;
 
 use crate::builder::{Builder, Engine};
-use crate::coding::{Coding, Decoded};
+use crate::coding::Coding;
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::plan::Selection;
 use crate::render::ErrorContext;
-use crate::request::{BodyLimit, FRAME_HEADER, Limits, Woven, form};
+use crate::request::{BodyLimit, Limits};
 use crate::router::Miss;
-use crate::routing;
-use crate::rule::{BodyRule, BuildError, RoutePlan};
-use frames::Frames;
-use negotiate::Written;
-
-/// A request that found its route.
-#[derive(Debug, Clone)]
-pub struct Matched {
-    /// What was there when the route was found is there until the answer, whatever [`Transcoder::replace`] does.
-    engine: Arc<Engine>,
-    route: Arc<RoutePlan>,
-    bindings: Vec<String>,
-    protocol: Protocol,
-}
-
-impl Matched {
-    /// The method that the route leads to.
-    pub fn rpc(&self) -> &MethodDescriptor {
-        &self.route.rpc
-    }
-
-    /// The template of the route: a label of few values for logs and metrics.
-    pub fn template(&self) -> &str {
-        &self.route.template
-    }
-
-    /// The protocol that the client speaks: that of the answer.
-    pub fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// The gRPC path, `/pkg.Service/Method`.
-    pub fn grpc_path(&self) -> &str {
-        self.route.grpc_path.path()
-    }
-
-    /// The values that the path binds, decoded: the field's path in proto names (`book.id`) and the value, in the
-    /// order of the template.
-    pub fn bindings(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = self.route.variable_names.iter().map(String::as_str);
-        names.zip(self.bindings.iter().map(String::as_str))
-    }
-
-    /// Adds to an answer what [`Builder::policy`] says of the method: `Deprecation`, `Sunset`, `Link`, `RateLimit-Policy`.
-    /// [`Transcoder::call_matched`] does so by itself; this is for answers of those who stand between it and
-    /// [`Transcoder::route`], such as a limiter:
-    ///
-    /// ```ignore
-    /// let matched = transcoder.route(request.method(), request.uri().path())?;
-    /// let left = limiter.take(caller, matched.grpc_path());    // yours: the transcoder counts nothing
-    /// let mut response = match left {
-    ///     Some(_) => transcoder.call_matched(matched.clone(), request).await,
-    ///     None => {
-    ///         let mut refused = too_many_requests();           // 429, with Retry-After
-    ///         matched.annotate(refused.headers_mut());         // RateLimit-Policy: "default";q=100;w=60
-    ///         refused
-    ///     }
-    /// };
-    /// let left = format!("\"default\";r={};t=60", left.unwrap_or(0));
-    /// response.headers_mut().insert("ratelimit", left.parse()?);
-    /// ```
-    pub fn annotate(&self, headers: &mut HeaderMap) {
-        let names = self.route.variable_names.iter().map(String::as_str);
-        self.route.policy.annotate(&names.zip(self.bindings.iter().map(String::as_str)), headers);
-    }
-
-    /// The routing header of a call that begins with this frame, where there is to be one.
-    fn params<F: AsRef<[u8]>>(&self, frame: impl FnOnce() -> Result<F>) -> Result<Option<HeaderValue>> {
-        let Some(routing) = &self.route.routing else { return Ok(None) };
-        Ok(routing.value(self.bindings(), &frame()?.as_ref()[FRAME_HEADER..]))
-    }
-}
+use crate::rule::{BuildError, RoutePlan};
+use call::Call;
 
 /// A tower service that answers HTTP requests with JSON by calling the gRPC service `S`. Cheap to clone; all clones share
 /// what [`replace`](Self::replace) changes.
@@ -380,165 +309,6 @@ impl Engine {
         }
         let response = response.map(Body::full);
         if context.method == Method::HEAD { body::without(response) } else { response }
-    }
-}
-
-/// One call on its way.
-struct Call<'a> {
-    engine: &'a Arc<Engine>,
-    parts: &'a Arc<Parts>,
-    matched: &'a Matched,
-}
-
-impl Call<'_> {
-    async fn run<S, B>(&self, upstream: S, body: B) -> Result<Response<Body>>
-    where
-        S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
-        S::Error: Into<BoxError>,
-        B: http_body::Body + Send + Unpin + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError>,
-    {
-        let route = &self.matched.route;
-        let engine = self.engine;
-        let form =
-            negotiate::answer(&self.parts.headers, route.rpc.is_server_streaming(), route.raw_response)?;
-        let body = Decoded::new(body, negotiate::body_coding(&self.parts.headers)?);
-        let query = self.parts.uri.query();
-        let bindings = &self.matched.bindings;
-        let resumed = headers::last_event_id(&self.parts.headers, route);
-        let mut woven =
-            Woven::new(&engine.plans, route, bindings, query, resumed, &engine.parse, &engine.limits)?;
-        let selection = woven.selection.take();
-        let params;
-        let (body, fault) = if !route.rpc.is_client_streaming() || route.body == BodyRule::No {
-            let frame = self.frame(&woven, body).await?;
-            params = self.matched.params(|| Ok(&frame))?;
-            (tonic::body::Body::new(Full::new(engine.pack(frame))), None)
-        } else if route.raw_body {
-            params = self.matched.params(|| woven.frame(0, |_| Ok(())))?;
-            let upload = raw::Upload::new(engine.clone(), route.clone(), woven, body, self.content_type());
-            let fault = upload.fault();
-            (tonic::body::Body::new(upload), Some(fault))
-        } else {
-            params = self.matched.params(|| woven.frame(0, |_| Ok(())))?;
-            let lines = negotiate::upload(&self.parts.headers, body.is_end_stream())?;
-            let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines);
-            let fault = upload.fault();
-            (tonic::body::Body::new(upload), Some(fault))
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = http::Version::HTTP_2;
-        *request.uri_mut() = http::Uri::from(route.grpc_path.clone());
-        *request.headers_mut() = headers::metadata(&self.parts.headers, engine, route);
-        if let Some(params) = params {
-            request.headers_mut().insert(routing::HEADER, params);
-        }
-        *request.extensions_mut() = self.parts.extensions.clone();
-        let answer = upstream.oneshot(request).await;
-        // A fault in what the client streams ends the call in many ways; the fault itself is what to tell.
-        let told = |error| fault.as_ref().and_then(upload::Fault::take).unwrap_or(error);
-        let response = answer.map_err(|error| told(Error::transport(error.into())))?;
-        let (head, body) = response.into_parts();
-        headers::check(&head).map_err(told)?;
-        let frames = Frames::new(body, &head.headers, engine.limits.response_bytes)?;
-        if route.rpc.is_server_streaming() {
-            let response = stream::Stream {
-                engine: engine.clone(),
-                parts: self.parts.clone(),
-                route: route.clone(),
-                fault,
-                frames,
-                form,
-                selection,
-            };
-            return response.respond(&head.headers).await;
-        }
-        self.unary(&head.headers, frames, selection.as_ref()).await.map_err(told)
-    }
-
-    fn content_type(&self) -> &[u8] {
-        self.parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes)
-    }
-
-    /// The frame of a request that is one message.
-    async fn frame<B>(&self, woven: &Woven, body: Decoded<B>) -> Result<Vec<u8>>
-    where
-        B: http_body::Body + Send + Unpin,
-        B::Error: Into<BoxError>,
-    {
-        let route = &self.matched.route;
-        let Engine { plans, parse, .. } = &**self.engine;
-        let limits = self.engine.limits_of(self.parts);
-        if body.is_end_stream() {
-            return woven.json_frame(plans, route, b"", parse);
-        }
-        if route.raw_body {
-            let bytes = read(body, &limits).await?;
-            return woven.raw_frame(plans, route, &bytes, self.content_type());
-        }
-        let written = negotiate::written(&self.parts.headers);
-        let takes_body = route.body != BodyRule::No;
-        if takes_body && written == Written::Other && self.parts.headers.contains_key(header::CONTENT_TYPE) {
-            return Err(negotiate::unsupported());
-        }
-        if let (Written::Multipart(boundary), true) = (&written, takes_body) {
-            let form = form::multipart(woven, plans, route, body, boundary.clone(), parse, &limits);
-            // Boxed: other calls need not have room for it.
-            return Box::pin(form).await;
-        }
-        let bytes = read(body, &limits).await?;
-        match written {
-            Written::Form if takes_body => form::urlencoded(woven, plans, route, &bytes, parse, &limits),
-            Written::Other if takes_body && !bytes.is_empty() => Err(negotiate::unsupported()),
-            _ => woven.json_frame(plans, route, &bytes, parse),
-        }
-    }
-
-    async fn unary(
-        &self,
-        initial: &HeaderMap,
-        mut frames: Frames,
-        selection: Option<&Selection>,
-    ) -> Result<Response<Body>> {
-        let (message, status) = frames.one(initial).await?;
-        let (engine, route) = (self.engine, &self.matched.route);
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = route.success;
-        for metadata in [initial, &status] {
-            headers::expose(engine, metadata, &mut response);
-        }
-        if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            return Ok(response);
-        }
-        let (content_type, body) = if route.raw_response {
-            body::raw(&engine.plans, route, &message)?
-        } else {
-            let mut json = Vec::with_capacity(engine.plans.room(route.output, message.len()));
-            body::append_json(engine, route, selection, &message, &mut json)?;
-            (HeaderValue::from_static("application/json"), json.into())
-        };
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        *response.body_mut() = Body::full(body);
-        Ok(response)
-    }
-}
-
-/// Reads a body that is one value, within the limit.
-async fn read<B>(body: Decoded<B>, limits: &Limits) -> Result<Bytes>
-where
-    B: http_body::Body + Send + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let limit = limits.request_bytes;
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Error::body_too_large(limit));
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(bytes) => Ok(bytes.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Error::body_too_large(limit)),
-        Err(error) => Err(Error::body_read(error)),
     }
 }
 

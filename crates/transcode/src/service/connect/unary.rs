@@ -6,7 +6,8 @@ use tower::Service;
 use super::{Call, Codec, Framing, error, get, sent_coding};
 use crate::coding::Decoded;
 use crate::error::{BoxError, Result};
-use crate::service::{Body, etag, protocol, read};
+use crate::service::call::read;
+use crate::service::{Body, etag, protocol};
 
 pub(super) async fn answer<S, B>(call: &Call, codec: Codec, upstream: S, body: B) -> Response<Body>
 where

@@ -154,13 +154,14 @@ impl Session {
                 return End::Call(Err(error));
             };
             let more = self.route.rpc.is_client_streaming();
-            let part = match is_end {
-                true => Part::Last(None),
-                false => match self.frame(&message) {
+            let part = if is_end {
+                Part::Last(None)
+            } else {
+                match self.frame(&message) {
                     Ok(frame) if more => Part::Frame(frame),
                     Ok(frame) => Part::Last(Some(frame)),
                     Err(end) => return end,
-                },
+                }
             };
             life.listen(false);
             // Who takes no more has ended the call, or will.

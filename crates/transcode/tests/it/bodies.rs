@@ -33,7 +33,7 @@ async fn download(
 }
 
 #[tokio::test]
-async fn a_download_in_parts_has_the_type_of_the_first() {
+async fn http_body_out_streamed_has_the_type_of_the_first_part() {
     let parts = || vec![part("text/csv", b"a,b\n"), part("", b"c"), part("", b",d\n")];
     let response = collect(download(move || answer(parts(), Status::new(Code::Ok, ""))).await).await;
     assert_eq!(
@@ -92,7 +92,7 @@ async fn an_empty_upload_is_a_call_too() {
 
 /// A body of a gigabyte goes through while only what the service has not taken yet is in memory.
 #[tokio::test]
-async fn an_upload_of_a_gigabyte_is_never_held() {
+async fn http_body_in_streamed_of_a_gigabyte_is_never_held() {
     const PIECES: usize = 16 << 10;
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();

@@ -31,7 +31,7 @@ fn long_book() -> Value {
 }
 
 #[tokio::test]
-async fn bodies_come_in_any_coding() {
+async fn compressed_bodies_come_in_any_coding() {
     for coding in Coding::ALL {
         let body = coding::encode(coding, br#"{"title":"t"}"#).unwrap();
         let (response, seen) = send_with(builder(), create(coding.name(), body)).await;
@@ -84,7 +84,7 @@ async fn the_limit_of_one_request_counts_decoded_bytes() {
 }
 
 #[tokio::test]
-async fn answers_go_in_the_coding_that_the_client_likes() {
+async fn compressed_answers_go_in_the_coding_that_the_client_likes() {
     let answered = |accept: &'static str, book: Value, tag: Option<&'static str>| async move {
         let upstream = service(Log::default(), move |_| {
             let mut response = ok("Book", &book);
@@ -147,7 +147,7 @@ async fn a_coded_stream_can_be_decoded_as_far_as_it_has_come() {
 }
 
 #[tokio::test]
-async fn messages_go_and_come_coded() {
+async fn compressed_frames_go_both_ways() {
     for coding in Coding::ALL {
         let upstream = crate::rest::upstream(move |request: Request<tonic::body::Body>| async move {
             let (head, body) = request.into_parts();

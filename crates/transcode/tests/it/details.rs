@@ -88,7 +88,7 @@ fn expected() -> Value {
 }
 
 #[tokio::test]
-async fn details_of_a_status_are_shown_as_aip_193_has_them() {
+async fn errors_with_details_as_aip_193_has_them() {
     for trailers_only in [true, false] {
         let response =
             failing(status(Code::NotFound, &details()), riskmesh_transcode::Aip193, trailers_only).await;
@@ -100,7 +100,7 @@ async fn details_of_a_status_are_shown_as_aip_193_has_them() {
 }
 
 #[tokio::test]
-async fn details_of_a_status_are_shown_as_rfc_9457_has_them() {
+async fn errors_with_details_as_rfc_9457_has_them() {
     let response = failing(status(Code::NotFound, &details()), Problem, true).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     let body: Value = serde_json::from_slice(response.body()).unwrap();

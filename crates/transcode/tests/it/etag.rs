@@ -41,7 +41,7 @@ fn tag(headers: &HeaderMap) -> &str {
 }
 
 #[tokio::test]
-async fn an_answer_whose_service_gives_no_tag_gets_a_weak_one_of_its_body() {
+async fn etag_of_an_answer_whose_service_gives_none_is_a_weak_one_of_its_body() {
     let first = send(builder(), book, request("GET", PATH, "")).await;
     assert_eq!(first.headers()[header::ETAG], weak_tag(br#"{"id":"b"}"#));
     assert!(tag(first.headers()).starts_with("W/\""));
@@ -56,7 +56,7 @@ async fn an_answer_whose_service_gives_no_tag_gets_a_weak_one_of_its_body() {
 }
 
 #[tokio::test]
-async fn a_client_who_has_the_answer_gets_304_without_a_body() {
+async fn etag_that_the_client_has_is_answered_with_304_without_a_body() {
     let mine = weak_tag(br#"{"id":"b"}"#);
     let mine = mine.to_str().unwrap();
     let strong = mine.trim_start_matches("W/");

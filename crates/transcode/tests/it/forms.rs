@@ -37,7 +37,7 @@ fn parts(parts: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_form_is_the_message() {
+async fn form_urlencoded_bodies_are_the_message() {
     let sent = form(
         "POST",
         "/v1/forms/7",
@@ -87,7 +87,7 @@ async fn a_patch_by_form_gets_its_names_as_mask() {
 }
 
 #[tokio::test]
-async fn parts_are_texts_bytes_bodies_or_json() {
+async fn multipart_bodies_are_texts_bytes_bodies_or_json() {
     let body = parts(&[
         ("name=number", "5"),
         ("name=\"data\"; filename=\"a.bin\"", "\u{1}\u{2}"),

@@ -239,7 +239,7 @@ fn errors_tell_what_would_have_been_right() {
 }
 
 #[test]
-fn nesting_is_bounded_both_ways() {
+fn depth_limit_bounds_nesting_both_ways() {
     let nested = |depth: usize| format!("{}{}", r#"{"left":"#.repeat(depth) + "{}", "}".repeat(depth));
     let wire = parse("Tree", &nested(99)).unwrap();
     assert_eq!(print("Tree", &wire).unwrap(), nested(99));
@@ -258,7 +258,7 @@ fn nesting_is_bounded_both_ways() {
 }
 
 #[test]
-fn members_and_elements_are_counted_and_bounded() {
+fn field_count_limit_bounds_members_and_elements() {
     let scalars = |max_values, json: &str| {
         let options = ParseOptions { max_values, ..ParseOptions::default() };
         parse_with(&PLANS, "Known", json.as_bytes(), &options).map(drop)
@@ -369,6 +369,23 @@ fn wire_that_json_cannot_hold_is_an_error() {
 fn fields_of_other_wire_types_and_numbers_are_passed_over() {
     let wire = [0x18, 7, 0x1d, 1, 2, 3, 4, 0xa2, 0x06, 1, b'x', 0xab, 0x06, 0x08, 1, 0xac, 0x06];
     assert_eq!(print("Scalars", &wire).unwrap(), r#"{"int32Field":7}"#);
+}
+
+#[test]
+fn print_options_enums_as_numbers_default_values_proto_names_and_64_bit_as_numbers() {
+    let wire = parse("Scalars", r#"{"int64Field":"5","color":"COLOR_RED"}"#).unwrap();
+    let printed = |options: PrintOptions| print_with(&PLANS, "Scalars", &wire, &options).unwrap();
+    assert_eq!(printed(PrintOptions::default()), r#"{"int64Field":"5","color":"COLOR_RED"}"#);
+    let none = PrintOptions::default();
+    let enums = PrintOptions { enums_as_numbers: true, ..none.clone() };
+    assert_eq!(printed(enums), r#"{"int64Field":"5","color":1}"#);
+    let names = PrintOptions { proto_names: true, ..none.clone() };
+    assert_eq!(printed(names), r#"{"int64_field":"5","color":"COLOR_RED"}"#);
+    let numbers = PrintOptions { int64_as_numbers: true, ..none.clone() };
+    assert_eq!(printed(numbers), r#"{"int64Field":5,"color":"COLOR_RED"}"#);
+    let defaults = PrintOptions { always_print_primitive_fields: true, ..none };
+    let text = r#"{"doubleField":0,"floatField":0,"int32Field":0,"int64Field":"5","uint32Field":0,"uint64Field":"0","#;
+    assert!(printed(defaults).starts_with(text));
 }
 
 #[test]

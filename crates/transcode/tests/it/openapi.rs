@@ -44,7 +44,7 @@ fn parameter<'a>(operation: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn every_rule_is_a_path() {
+fn openapi_has_a_path_for_every_rule() {
     let document = plain();
     let mut found: Vec<String> = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

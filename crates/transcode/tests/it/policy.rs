@@ -58,7 +58,7 @@ fn says_so(headers: &HeaderMap, successor: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_deprecated_method_says_so_on_every_answer_and_links_its_successor_with_the_callers_ids() {
+async fn deprecation_and_sunset_are_on_every_answer_and_link_the_successor_with_the_callers_ids() {
     let successor = ["</v2/books/4%202%2F>; rel=\"successor-version\""];
     let (response, seen) = send_with(going_away(), request("GET", "/v1/shelves/s/books/4%202%2F", "")).await;
     assert!(response.status().is_success() && seen.is_some());
@@ -170,7 +170,7 @@ fn keyed(mut request: Request<Full<Bytes>>, keys: &[&str]) -> Request<Full<Bytes
 }
 
 #[tokio::test]
-async fn an_idempotency_key_reaches_the_service_without_its_quotes() {
+async fn idempotency_key_reaches_the_service_without_its_quotes() {
     let uuid = "8e03978e-40d5-43dd-bc93-6894a57f9324";
     for (sent, got) in [
         (format!("\"{uuid}\""), uuid),
@@ -266,7 +266,7 @@ async fn keys_are_those_of_every_protocol() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_is_told_on_every_answer_and_the_services_own_goes_first() {
+async fn rate_limit_from_options_is_told_on_every_answer_and_the_services_own_goes_first() {
     let limited = || {
         let limit =
             RateLimit { name: "per \"client\"".into(), quota: 100, window: Some(Duration::from_mins(1)) };

@@ -354,7 +354,7 @@ async fn paths_methods_and_types_are_told_apart() {
 }
 
 #[tokio::test]
-async fn bodies_are_bounded() {
+async fn separate_limits_bound_requests_and_responses() {
     let limits = Limits { request_bytes: 16, response_bytes: 4, ..Limits::default() };
     let big = request("POST", "/v1/shelves/s/books", r#"{"title":"a long one"}"#);
     let (response, seen) = send_with(builder().limits(limits), big).await;
@@ -431,7 +431,7 @@ async fn shown(reply: impl Fn() -> GrpcResponse + Clone + Send + Sync + 'static)
 }
 
 #[tokio::test]
-async fn the_status_of_the_service_reaches_the_renderer_whole() {
+async fn errors_trailers_only_and_others_reach_the_renderer_whole() {
     let (status, error) = shown(|| {
         let mut status =
             Status::with_details(Code::NotFound, "Client not found", Bytes::from_static(&[8, 5]));
@@ -507,7 +507,7 @@ async fn body_errors_carry_field_place_and_expectation() {
 }
 
 #[tokio::test]
-async fn raw_bodies_go_through_as_they_are() {
+async fn http_body_in_and_out_goes_through_as_it_is() {
     let upstream = service(Log::default(), |_| {
         let mut message = vec![0x0a, 8];
         message.extend(b"text/csv");

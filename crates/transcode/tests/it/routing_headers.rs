@@ -54,14 +54,14 @@ async fn sends(method: &str, uri: &str, body: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn without_a_rule_it_is_all_that_the_path_binds() {
+async fn routing_headers_without_a_rule_are_all_that_the_path_binds() {
     let uri = "/implicit/projects/p%20q/tables/t/7/a%26b";
     sends("POST", uri, "{}", "table.name=projects%2Fp%20q%2Ftables%2Ft&count=7&app=a%26b").await;
     sends("GET", "/implicit/%C3%BC?count=2", "", "app=%C3%BC").await;
 }
 
 #[tokio::test]
-async fn a_rule_names_fields_wherever_they_come_from_and_the_last_match_of_a_key_wins() {
+async fn routing_headers_of_a_rule_name_fields_and_the_last_match_of_a_key_wins() {
     let uri = "/explicit/a";
     sends("POST", uri, "", "app=a").await;
     sends("POST", uri, r#"{"name":"projects/p"}"#, "app=a&name=projects%2Fp").await;

@@ -30,7 +30,7 @@ async fn watched(accept: &str, reply: fn() -> GrpcResponse) -> Response<Bytes> {
 }
 
 #[tokio::test]
-async fn a_stream_is_an_array_lines_or_events_by_accept() {
+async fn server_streams_as_json_array_ndjson_or_sse_by_accept() {
     let good = || two_books(Status::new(Code::Ok, ""));
     for (accept, content_type, body) in [
         ("*/*", "application/json", r#"[{"id":"1"},{"id":"2"}]"#),
@@ -49,7 +49,7 @@ async fn a_stream_is_an_array_lines_or_events_by_accept() {
 }
 
 #[tokio::test]
-async fn an_error_within_a_stream_is_its_last_element_and_marked() {
+async fn errors_mid_stream_are_the_last_element_and_marked_as_such() {
     let bad = || two_books(Status::new(Code::DataLoss, "gone"));
     let error = r#"{"error":{"code":500,"message":"gone","status":"DATA_LOSS","details":[]}}"#;
     for (accept, body) in [
@@ -132,7 +132,7 @@ async fn import(
 }
 
 #[tokio::test]
-async fn a_client_stream_is_an_array_or_lines_however_it_is_cut() {
+async fn client_streams_from_ndjson_or_array_however_they_are_cut() {
     let books = Ok(vec![json!({"id": "a]\",é"}), json!({"title": "[b", "tags": ["x", "y"]})]);
     let (first, second) = (r#"{"id":"a]\",é"}"#, r#"{"title":"[b","tags":["x","y"]}"#);
     assert_eq!(
@@ -173,7 +173,7 @@ async fn a_fault_in_a_client_stream_is_told_to_the_client() {
 }
 
 #[tokio::test]
-async fn both_directions_stream_at_once() {
+async fn bidi_streams_from_ndjson_go_both_ways_at_once() {
     let log = Log::default();
     let upstream = service(log.clone(), |_| two_books(Status::new(Code::Ok, "")));
     let request = Request::post("/v1/books:chat")
@@ -187,7 +187,7 @@ async fn both_directions_stream_at_once() {
 }
 
 #[tokio::test]
-async fn a_stream_of_events_has_ids_and_goes_on_after_the_last_one() {
+async fn server_streams_of_events_resume_by_last_event_id() {
     let resume = |field: &'static str| {
         move |rpc: &prost_reflect::MethodDescriptor| {
             let resume = Resume { event_id: field.to_owned(), resume_from: "by_title".to_owned() };

@@ -163,7 +163,7 @@ impl Woven {
             }
             BodyRule::Whole => {
                 plans.parse_with(body, options, out, |parser| {
-                    parser.enforce(behavior);
+                    parser.enforce(behavior, route.is_patch);
                     parser.message(route.input, Some(&route.bound))
                 })?;
             }
@@ -171,7 +171,7 @@ impl Woven {
                 let bound = Some(&route.bound);
                 let mut given = false;
                 plans.parse_with(body, options, out, |parser| {
-                    parser.enforce(behavior);
+                    parser.enforce(behavior, route.is_patch);
                     given = parser.body_field(route.input, index, bound)?;
                     Ok(())
                 })?;

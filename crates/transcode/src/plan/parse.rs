@@ -67,6 +67,7 @@ pub(crate) struct Parser<'a> {
     plans: &'a Plans,
     options: &'a ParseOptions,
     behavior: FieldBehavior,
+    partial: bool,
     json: Json<'a>,
     out: &'a mut Vec<u8>,
     scratch: Vec<u8>,
@@ -79,12 +80,21 @@ impl<'a> Parser<'a> {
         json: Json<'a>,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self { plans, options, behavior: FieldBehavior::IGNORED, json, out, scratch: Vec::new() }
+        Self {
+            plans,
+            options,
+            behavior: FieldBehavior::IGNORED,
+            partial: false,
+            json,
+            out,
+            scratch: Vec::new(),
+        }
     }
 
-    /// Holds what comes to this.
-    pub(crate) fn enforce(&mut self, behavior: FieldBehavior) {
-        self.behavior = behavior;
+    /// Holds what comes to this. `partial`: it is a part of a resource, which need not have what is required; but a null would
+    /// clear it.
+    pub(crate) fn enforce(&mut self, behavior: FieldBehavior, partial: bool) {
+        (self.behavior, self.partial) = (behavior, partial);
     }
 
     pub(crate) fn end(&mut self) -> Result<()> {
@@ -128,7 +138,7 @@ impl<'a> Parser<'a> {
                 _ => more = self.json.more(b'{')?,
             }
         }
-        if self.behavior.required && !plan.required.is_empty() {
+        if self.behavior.required && !self.partial && !plan.required.is_empty() {
             self.required(plan, bound, &seen)?;
         }
         Ok(())
@@ -163,14 +173,14 @@ impl<'a> Parser<'a> {
         if field.output_only && self.behavior.output_only {
             return self.json.skip(&mut self.scratch);
         }
+        if field.immutable && self.behavior.immutable {
+            return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), UNCHANGEABLE));
+        }
         if self.json.peek() == Some(b'n') && self.absent(field)? {
             if self.behavior.required && plan.required.contains(&(index as u32)) {
                 return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), MISSING));
             }
             return Ok(());
-        }
-        if field.immutable && self.behavior.immutable {
-            return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), UNCHANGEABLE));
         }
         if let Some(oneof) = field.oneof
             && !seen.insert(oneof as usize)

@@ -14,7 +14,7 @@ mod value;
 use super::known::Known;
 use super::wire::{LEN, Malformed, Raw, Reader, VARINT};
 use super::{Field, Key, Kind, Message, MessageId, Plans, PrintOptions, Selection, Shape};
-use met::{Met, collect, content, is_64_bit, is_default, is_packable, wire_of};
+use met::{Met, collect, content, is_64_bit, is_default, is_packable, merged, wire_of};
 
 /// Messages inside messages.
 const MAX_DEPTH: usize = 100;
@@ -147,7 +147,9 @@ impl<'a> Printer<'a> {
         }
         let selection = self.selection;
         let wanted = |field: &Field| selection.is_none_or(|selection| selection.has(field.number));
-        let mut met = collect(plan, wire, |field, raw| wanted(field) && self.fits(field, raw))?;
+        let mut met = collect(plan, wire, |field, raw| self.fits(field, raw))?;
+        // After that: of a oneof the last member counts, wanted or not.
+        met.retain(|(index, _)| wanted(&plan.fields[*index]));
         met.sort_by_key(|(index, _)| *index);
         let mut rest = &met[..];
         let mut next = 0;
@@ -260,8 +262,7 @@ impl<'a> Printer<'a> {
             Shape::Singular => {
                 if let (Kind::Message(_) | Kind::Group(_), [_, _, ..]) = (field.kind, met) {
                     // Protobuf merges messages that come in pieces; their concatenation is the merged message.
-                    let merged: Vec<u8> = met.iter().flat_map(|(_, raw)| content(*raw)).copied().collect();
-                    return self.singular(field, Raw::Len(&merged));
+                    return self.singular(field, Raw::Len(&merged(met)));
                 }
                 if always && field.implicit {
                     self.put_key(field);

@@ -11,11 +11,7 @@ impl Woven {
         let FieldBehavior { required, output_only, immutable } = route.behavior;
         let patch = route.is_patch;
         // A mask that the query gives has been looked at by itself.
-        FieldBehavior {
-            required: required && !patch,
-            output_only,
-            immutable: immutable && patch && !self.masked,
-        }
+        FieldBehavior { required, output_only, immutable: immutable && patch && !self.masked }
     }
 }
 

@@ -67,6 +67,9 @@ impl Stream {
             content_type = body::raw(&self.engine.plans, &self.route, message)?.0;
         }
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if !self.route.raw_response {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+        }
         if self.form == Form::Events {
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }

@@ -106,6 +106,14 @@ async fn required_fields_must_be_given_by_path_query_or_body() {
         json!({"loan": {"id": "7", "title": "t"}, "updateMask": "title"}),
     )
     .await;
+    refused(
+        "PATCH",
+        "/d/loans/7",
+        r#"{"title":null}"#,
+        &format!("line 1, column 14, title: {missing}"),
+        "title",
+    )
+    .await;
     gets("PATCH", "/d/loans/7:whole", r#"{"days":2}"#, json!({"id": "7", "days": 2})).await;
 }
 
@@ -125,6 +133,12 @@ async fn output_only_fields_are_passed_over() {
     let message = json!({"loan": {"id": "7", "days": 1}, "updateMask": "days"});
     gets("PATCH", "/d/loans/7", r#"{"createdBy":"x","days":1}"#, message.clone()).await;
     assert_eq!(sent(builder(), form("PATCH", "/d/loans/7", "createdBy=x&days=1")).await, Ok(message));
+    // What holds nothing else is not cleared by it; what is empty is.
+    let message = json!({"loan": {"id": "7", "reader": {}}});
+    gets("PATCH", "/d/loans/7", r#"{"reader":{"rating":"b"}}"#, message.clone()).await;
+    let mut message = message;
+    message["updateMask"] = json!("reader");
+    gets("PATCH", "/d/loans/7", r#"{"reader":{}}"#, message).await;
     // Still JSON, and still once.
     refused(
         "POST",
@@ -152,6 +166,8 @@ async fn immutable_fields_are_not_changed_by_updates() {
         ("/d/loans/7", r#"{"branch":"b"}"#, "line 1, column 11, branch", "branch"),
         ("/d/loans/7", r#"{"reader":{"card":"c"}}"#, "line 1, column 19, reader.card", "reader.card"),
         ("/d/loans/7:whole", r#"{"branch":"b"}"#, "line 1, column 11, branch", "branch"),
+        // To clear is to change.
+        ("/d/loans/7", r#"{"branch":null}"#, "line 1, column 11, branch", "branch"),
     ] {
         refused("PATCH", uri, body, &format!("{place}: {fixed}"), field).await;
     }

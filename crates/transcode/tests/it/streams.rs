@@ -43,6 +43,7 @@ async fn server_streams_as_json_array_ndjson_or_sse_by_accept() {
             (StatusCode::OK, &HeaderValue::from_static(content_type))
         );
         assert_eq!(response.body(), body);
+        assert_eq!(response.headers()[header::VARY], "accept", "caches tell the forms apart");
     }
     let empty = watched("*/*", || answer(vec![], Status::new(Code::Ok, ""))).await;
     assert_eq!(empty.body(), "[]");

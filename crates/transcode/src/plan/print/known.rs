@@ -2,7 +2,7 @@
 
 use super::super::known::{Known, camel_case, write_duration, write_timestamp};
 use super::map::{absent, identity};
-use super::met::{collect, content};
+use super::met::{collect, content, merged};
 use super::{Kind, Message, PrintError, Printer, Raw, Reader, Result, quote};
 
 impl Printer<'_> {
@@ -158,10 +158,7 @@ impl Printer<'_> {
         let field = &plan.fields[index];
         match (field.number, last) {
             (2, Raw::Fixed64(bits)) if !f64::from_bits(bits).is_finite() => Err(inexpressible()),
-            (5 | 6, _) if met.len() > 1 => {
-                let merged: Vec<u8> = met.iter().flat_map(|(_, raw)| content(*raw)).copied().collect();
-                self.value(field, Raw::Len(&merged))
-            }
+            (5 | 6, _) if met.len() > 1 => self.value(field, Raw::Len(&merged(&met))),
             _ => self.value(field, last),
         }
     }

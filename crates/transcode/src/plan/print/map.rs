@@ -1,6 +1,6 @@
 //! Maps, to JSON: objects whose keys are strings.
 
-use super::met::{Met, collect, content, narrowed};
+use super::met::{Met, collect, merged, narrowed};
 use super::{Field, Kind, Message, PrintError, Printer, Raw, Result};
 use crate::plan::wire::{FIXED32, FIXED64, VARINT};
 
@@ -39,8 +39,7 @@ impl Printer<'_> {
             match (value_field.kind, &met[..]) {
                 (_, []) => self.value(value_field, absent(value_field))?,
                 (Kind::Message(_), [_, _, ..]) => {
-                    let merged: Vec<u8> = met.iter().flat_map(|(_, raw)| content(*raw)).copied().collect();
-                    self.value(value_field, Raw::Len(&merged))?;
+                    self.value(value_field, Raw::Len(&merged(met)))?;
                 }
                 (_, [.., (_, value)]) => self.value(value_field, *value)?,
             }

@@ -1,5 +1,7 @@
 //! Values as they are met on the wire, and what they say about their field.
 
+use std::borrow::Cow;
+
 use super::{Field, Kind, Message, Raw, Reader, Result, Shape};
 use crate::plan::wire::{FIXED32, FIXED64, LEN, Malformed, START_GROUP, VARINT};
 
@@ -107,4 +109,18 @@ pub(super) fn is_packable(kind: Kind) -> bool {
 #[inline]
 pub(super) fn is_64_bit(kind: Kind) -> bool {
     matches!(kind, Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64)
+}
+
+/// A message that came in pieces: Protobuf merges them, and so does their concatenation. One piece alone is not copied.
+pub(super) fn merged<'w>(met: &[Met<'w>]) -> Cow<'w, [u8]> {
+    let mut pieces = met.iter().map(|(_, raw)| content(*raw)).filter(|piece| !piece.is_empty());
+    match (pieces.next(), pieces.next()) {
+        (None, _) => Cow::Borrowed(&[]),
+        (Some(one), None) => Cow::Borrowed(one),
+        (Some(first), Some(second)) => {
+            let mut whole = [first, second].concat();
+            pieces.for_each(|piece| whole.extend_from_slice(piece));
+            Cow::Owned(whole)
+        }
+    }
 }

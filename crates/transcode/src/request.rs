@@ -7,9 +7,11 @@ mod behavior;
 mod capture;
 pub(crate) mod form;
 mod parameters;
+mod update;
 
 pub(crate) use capture::Capture;
 use parameters::Parameters;
+use update::UpdateMask;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
@@ -44,8 +46,8 @@ pub struct BodyLimit(pub usize);
 pub(crate) struct Woven {
     query: Vec<u8>,
     path: Vec<u8>,
-    /// The query gave the mask that a PATCH would infer.
-    masked: bool,
+    /// The update mask that the query gave.
+    mask: Option<UpdateMask>,
     /// What the client wants of the answer, if not all.
     pub(crate) selection: Option<Selection>,
 }
@@ -99,8 +101,9 @@ impl Woven {
                 parameters.text(&plan.resume_from, id)?;
             }
             woven.selection = selection;
-            woven.masked = parameters.masked();
-            behavior::check_parameters(plans, route, &parameters.end()?)?;
+            let taken;
+            (taken, woven.mask) = parameters.end()?;
+            behavior::check_parameters(plans, route, &taken)?;
         } else {
             behavior::check_parameters(plans, route, &route.query_bound)?;
         }
@@ -162,10 +165,12 @@ impl Woven {
                 return Err(Error::boxed(ErrorKind::Body, "this method takes no body"));
             }
             BodyRule::Whole => {
+                let start = out.len();
                 plans.parse_with(body, options, out, |parser| {
                     parser.enforce(behavior, route.is_patch);
                     parser.message(route.input, Some(&route.bound))
                 })?;
+                self.check_update(plans, route, (body, &out[start..]), options)?;
             }
             BodyRule::Field(index) => {
                 let bound = Some(&route.bound);
@@ -178,34 +183,16 @@ impl Woven {
                 if !given {
                     return behavior::check_body(plans, route, &route.bound);
                 }
-                let message = plans.get(route.input).fields[index as usize].message();
-                let paths =
-                    || message.map_or(Ok(Vec::new()), |id| Ok(plans.mask(id, body, options, behavior)?));
-                self.mask(plans, route, paths, out)?;
+                let Some(id) = plans.get(route.input).fields[index as usize].message() else { return Ok(()) };
+                let changes = |path: &str| self.changes(path);
+                if self.mask.is_none() && route.mask.is_some() {
+                    let paths = plans.mask(id, body, options, behavior, &changes)?;
+                    self.put_mask(plans, route, &paths, out);
+                } else if behavior.immutable {
+                    plans.check_update(id, body, options, behavior, &changes)?;
+                }
             }
         }
-        Ok(())
-    }
-
-    /// Adds the update mask of a PATCH that gives none: the paths that its body names.
-    fn mask(
-        &self,
-        plans: &Plans,
-        route: &RoutePlan,
-        paths: impl FnOnce() -> Result<Vec<String>>,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let Some(mask) = route.mask.filter(|_| !self.masked) else { return Ok(()) };
-        let paths = paths()?;
-        if paths.is_empty() {
-            return Ok(());
-        }
-        put_tag(out, plans.get(route.input).fields[mask as usize].number, LEN);
-        let at = open_len(out, 1);
-        for path in paths {
-            put_len(out, 1, path.as_bytes());
-        }
-        close_len(out, at, 1);
         Ok(())
     }
 }

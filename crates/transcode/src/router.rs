@@ -221,12 +221,21 @@ impl Router {
             let segments = without(segments, verb);
             let mut best = None;
             self.walk(0, 0, &segments, &mut |node| {
-                best = pick(&node.ends, method, verb).filter(|route| self.binds(*route, &segments));
+                best = self.pick(&node.ends, method, verb, &segments);
                 best.is_some()
             });
             best.map(|route| (route, verb))
         };
         self.verb_of(segments).and_then(|verb| find(Some(verb))).or_else(|| find(None))
+    }
+
+    /// The route among those that end at a node: one of the method's own, or one of any method.
+    fn pick(&self, ends: &[End], method: &str, verb: Option<&str>, segments: &[&str]) -> Option<usize> {
+        let of = |method: &str| {
+            let mut ends = ends.iter().filter(|end| *end.method == *method && end.verb.as_deref() == verb);
+            ends.find(|end| self.binds(end.route, segments)).map(|end| end.route)
+        };
+        of(method).or_else(|| of(ANY_METHOD))
     }
 
     /// Every method that some route has for this path.
@@ -324,11 +333,6 @@ fn without<'p>(segments: &[&'p str], verb: Option<&str>) -> Segments<'p> {
         *last = &last[..last.len() - verb.len() - 1];
     }
     segments
-}
-
-fn pick(ends: &[End], method: &str, verb: Option<&str>) -> Option<usize> {
-    let of = |m: &str| ends.iter().find(|end| *end.method == *m && end.verb.as_deref() == verb);
-    of(method).or_else(|| of(ANY_METHOD)).map(|end| end.route)
 }
 
 #[cfg(test)]

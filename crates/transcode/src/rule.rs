@@ -99,7 +99,7 @@ pub(crate) struct RoutePlan {
     pub(crate) response: Option<u32>,
     /// The answer is a `google.api.HttpBody`: given as it is.
     pub(crate) raw_response: bool,
-    /// The update mask to infer from the body, where the query gives none.
+    /// The update mask of a PATCH, which is inferred from the body of a rule `body: "f"` where the query gives none.
     pub(crate) mask: Option<u32>,
     /// Where unknown query parameters go; otherwise they are errors.
     pub(crate) capture: Option<Capture>,
@@ -354,16 +354,17 @@ fn plan(
         BodyRule::Field(index) => is_http_body(singular(input, index)),
     };
     let raw_response = is_http_body(response.map_or(Some(output), |index| singular(output, index)));
-    let mask = match body {
-        BodyRule::Field(index) if binding.method == "PATCH" && !raw_body => {
-            let inside = singular(input, index).filter(|id| plans.get(*id).known == Known::No);
-            inside.and_then(|_| field(input, "update_mask").ok()).filter(|mask| {
-                let mask = singular(input, *mask);
-                mask.is_some_and(|id| plans.get(id).known == Known::FieldMask)
-            })
-        }
-        _ => None,
+    let is_resource =
+        |index| singular(input, index).is_some_and(|id| plans.get(id).known == Known::No) && !raw_body;
+    let updates = match body {
+        BodyRule::No => false,
+        BodyRule::Whole => binding.method == "PATCH",
+        BodyRule::Field(index) => binding.method == "PATCH" && is_resource(index),
     };
+    let mask = field(input, "update_mask")
+        .ok()
+        .filter(|_| updates)
+        .filter(|mask| singular(input, *mask).is_some_and(|id| plans.get(id).known == Known::FieldMask));
     let resume = (choices.resume)(rpc).filter(|_| rpc.is_server_streaming() && response.is_none());
     let resume = resume.map(|resume| {
         let index = field(output, &resume.event_id)?;

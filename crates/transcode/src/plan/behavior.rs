@@ -1,6 +1,6 @@
 //! What `google.api.field_behavior` says of fields (AIP-203), and how much of it is held against requests.
 
-use super::{Bound, MessageId, Plans, Taken};
+use super::{Bound, Field, MessageId, Plans, Taken};
 
 /// Which of the behaviours that `google.api.field_behavior` gives to fields are enforced on requests of REST. It is about what a
 /// client gave, not about values: an explicit `0` or `""` is given, `null` is not.
@@ -9,10 +9,12 @@ pub struct FieldBehavior {
     /// A `REQUIRED` field that a request does not give is an error; but not inside the body of a PATCH, which is a part of a
     /// resource.
     pub required: bool,
-    /// An `OUTPUT_ONLY` field that a request gives is passed over, as AIP-203 asks, and is no part of an inferred field mask.
+    /// An `OUTPUT_ONLY` field that a request gives is passed over, as AIP-203 asks, and is no part of a field mask: neither of an
+    /// inferred one nor, beside other paths, of one in the query.
     pub output_only: bool,
-    /// An `IMMUTABLE` field that a PATCH would change is an error: one that the update mask names or, where there is no mask, the
-    /// body. A transcoder does not know the value that is there: the same value is an error too.
+    /// An `IMMUTABLE` field that a PATCH would change is an error: one that the update mask names, and one that the body gives where
+    /// the mask names what it lies in, or there is no mask. A transcoder does not know the value that is there: the same value is an
+    /// error too. What lies in lists and maps is replaced with them, and not looked at.
     pub immutable: bool,
 }
 
@@ -58,12 +60,7 @@ impl Plans {
     }
 
     /// Whether a path of field indices leads to, or through, a field of which this is true.
-    pub(crate) fn passes(
-        &self,
-        message: MessageId,
-        path: &[u32],
-        is: impl Fn(&super::Field) -> bool,
-    ) -> bool {
+    pub(crate) fn passes(&self, message: MessageId, path: &[u32], is: impl Fn(&Field) -> bool) -> bool {
         let mut at = Some(message);
         path.iter().any(|index| {
             let Some(id) = at else { return false };
@@ -73,15 +70,15 @@ impl Plans {
         })
     }
 
-    /// Whether a path of a field mask, in proto names, leads to, or through, an immutable field.
-    pub(crate) fn is_immutable(&self, message: MessageId, path: &str) -> bool {
+    /// Whether a path of a field mask, in proto names, leads to, or through, a field of which this is true.
+    pub(crate) fn names(&self, message: MessageId, path: &str, is: impl Fn(&Field) -> bool) -> bool {
         let mut at = Some(message);
         path.split('.').any(|name| {
             let Some(plan) = at.map(|id| self.get(id)) else { return false };
             let Some(index) = plan.names.get(name.as_bytes()) else { return false };
             let field = &plan.fields[index as usize];
             at = field.message();
-            field.immutable
+            is(field)
         })
     }
 }

@@ -76,31 +76,47 @@ fn put_seconds(seconds: i64, nanos: i32, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the paths of a FieldMask. JSON has them in lowerCamelCase; a query (`proto_names`) may also have them as the
-/// proto file does.
+/// Writes the paths of a FieldMask.
 pub(crate) fn put_field_mask(text: &[u8], proto_names: bool, out: &mut Vec<u8>) -> Result<(), TextError> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    for path in text.split(|b| *b == b',') {
-        if path.is_empty() {
-            return Err(TextError::new("an empty path in a field mask", MASK));
-        }
-        if proto_names && path.contains(&b'_') {
-            put_len(out, 1, path);
-            continue;
-        }
-        let mut snake = Vec::with_capacity(path.len() + 4);
-        for byte in path {
-            match byte {
-                b'_' => return Err(TextError::new("an underscore in a field mask", MASK)),
-                b'A'..=b'Z' => snake.extend_from_slice(&[b'_', byte.to_ascii_lowercase()]),
-                _ => snake.push(*byte),
-            }
-        }
-        put_len(out, 1, &snake);
+    let text = str::from_utf8(text).map_err(|_| TextError::new("not UTF-8", MASK))?;
+    for path in field_mask_paths(text, proto_names)? {
+        put_len(out, 1, path.as_bytes());
     }
     Ok(())
+}
+
+/// The paths of a FieldMask, in proto names. JSON has them in lowerCamelCase; a query (`proto_names`) may also have them as the
+/// proto file does.
+pub(crate) fn field_mask_paths(text: &str, proto_names: bool) -> Result<Vec<String>, TextError> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',').map(|path| field_mask_path(path, proto_names)).collect()
+}
+
+fn field_mask_path(path: &str, proto_names: bool) -> Result<String, TextError> {
+    if path.is_empty() {
+        return Err(TextError::new("an empty path in a field mask", MASK));
+    }
+    let mut snake = String::with_capacity(path.len() + 4);
+    let is_proto = proto_names && path.contains('_');
+    for c in path.chars() {
+        match c {
+            _ if c.is_whitespace() && !is_quoted(path) => {
+                return Err(TextError::new("white space in a field mask", MASK));
+            }
+            _ if is_proto => snake.push(c),
+            '_' => return Err(TextError::new("an underscore in a field mask", MASK)),
+            'A'..='Z' => snake.extend(['_', c.to_ascii_lowercase()]),
+            _ => snake.push(c),
+        }
+    }
+    Ok(snake)
+}
+
+/// Whether a path has the key of a map in backticks, which may hold white space (AIP-161).
+fn is_quoted(path: &str) -> bool {
+    path.contains('`')
 }
 
 /// A path of a FieldMask in lowerCamelCase; `None` if that would not lead back to it.
@@ -111,6 +127,7 @@ pub(crate) fn camel_case(path: &str) -> Option<String> {
         match c {
             '_' => camel.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
             'A'..='Z' | ',' => return None,
+            _ if c.is_whitespace() && !is_quoted(path) => return None,
             _ => camel.push(c),
         }
     }

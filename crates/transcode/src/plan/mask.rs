@@ -6,7 +6,7 @@
 use super::fail::{Fail, ParseErrorKind};
 use super::json::Json;
 use super::known::Known;
-use super::{FieldBehavior, Message, MessageId, ParseOptions, Plans, Shape};
+use super::{FieldBehavior, Message, MessageId, ParseOptions, Plans, Shape, UNCHANGEABLE};
 
 /// Each path repeats those above it: deep texts name much more than they hold. So many bytes of paths are always allowed, and four
 /// times the text.
@@ -14,20 +14,23 @@ const LEAST: usize = 64 << 10;
 
 type Result<T> = std::result::Result<T, Fail>;
 
-/// The paths, in proto names, in the order of the text. The text must have been parsed without error before.
+/// The paths, in proto names, in the order of the text; none if they are not `wanted`, but what would change is looked at. The
+/// text must have been parsed without error before.
 pub(crate) fn infer(
     plans: &Plans,
-    message: MessageId,
-    json: &[u8],
-    options: &ParseOptions,
+    (message, json, options): (MessageId, &[u8], &ParseOptions),
     behavior: FieldBehavior,
+    changes: &dyn Fn(&str) -> bool,
+    wanted: bool,
 ) -> Result<Vec<String>> {
     let mut walk = Walk {
         plans,
         behavior,
+        changes,
         json: Json::new(json, options)?,
         scratch: Vec::new(),
         paths: Vec::new(),
+        wanted,
         left: LEAST + 4 * json.len(),
     };
     if walk.json.peek() == Some(b'{') {
@@ -39,9 +42,11 @@ pub(crate) fn infer(
 struct Walk<'a> {
     plans: &'a Plans,
     behavior: FieldBehavior,
+    changes: &'a dyn Fn(&str) -> bool,
     json: Json<'a>,
     scratch: Vec<u8>,
     paths: Vec<String>,
+    wanted: bool,
     /// How many bytes of paths may follow.
     left: usize,
 }
@@ -58,7 +63,11 @@ impl Walk<'_> {
                 let inside = field.message().map(|id| self.plans.get(id));
                 let inside = inside.filter(|m| m.known == Known::No && field.shape == Shape::Singular);
                 let path = format!("{prefix}{}", field.name);
-                passed |= self.value(inside, path)?;
+                if field.immutable && self.behavior.immutable && (self.changes)(&path) {
+                    let fail = Fail::new(ParseErrorKind::Behavior, self.json.offset(), UNCHANGEABLE);
+                    return Err(fail.field(&field.json_name));
+                }
+                passed |= self.value(inside, path).map_err(|fail| fail.field(&field.json_name))?;
             } else {
                 passed = true;
                 self.json.skip(&mut self.scratch)?;
@@ -79,7 +88,7 @@ impl Walk<'_> {
             }
             _ => self.json.skip(&mut self.scratch)?,
         }
-        if self.paths.len() == known {
+        if self.wanted && self.paths.len() == known {
             self.left = self.left.checked_sub(path.len()).ok_or_else(|| {
                 Fail::new(ParseErrorKind::TooMany, self.json.offset(), "names too much for a field mask")
             })?;

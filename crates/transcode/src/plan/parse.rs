@@ -13,8 +13,7 @@ use super::known::Known;
 use super::scalar::{TextError, expected, plain_integer, put_enum_number, put_number, put_string};
 use super::wire::{END_GROUP, LEN, close_len, open_len, put_tag, put_varint};
 use super::{
-    Field, FieldBehavior, Kind, MISSING, Message, MessageId, ParseOptions, Plans, Shape, UNCHANGEABLE,
-    UnknownFields,
+    Field, FieldBehavior, Kind, MISSING, Message, MessageId, ParseOptions, Plans, Shape, UnknownFields,
 };
 
 type Result<T> = std::result::Result<T, Fail>;
@@ -91,8 +90,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Holds what comes to this. `partial`: it is a part of a resource, which need not have what is required; but a null would
-    /// clear it.
+    /// Holds what comes to what is required and what is output-only. `partial`: it is a part of a resource, which need not have what
+    /// is required; but a null would clear it.
     pub(crate) fn enforce(&mut self, behavior: FieldBehavior, partial: bool) {
         (self.behavior, self.partial) = (behavior, partial);
     }
@@ -172,9 +171,6 @@ impl<'a> Parser<'a> {
         }
         if field.output_only && self.behavior.output_only {
             return self.json.skip(&mut self.scratch);
-        }
-        if field.immutable && self.behavior.immutable {
-            return Err(Fail::new(ParseErrorKind::Behavior, self.json.offset(), UNCHANGEABLE));
         }
         if self.json.peek() == Some(b'n') && self.absent(field)? {
             if self.behavior.required && plan.required.contains(&(index as u32)) {

@@ -50,10 +50,10 @@ impl Plans {
         let mut reader = Reader { plans: self, rest: text };
         let mut wanted = Some(Selection::default());
         reader.items(message, &mut wanted, 0)?;
-        if reader.rest.is_empty() {
-            Ok(wanted)
-        } else {
-            Err("a bracket closes that was not opened".to_owned())
+        match reader.rest.trim_start() {
+            "" => Ok(wanted),
+            rest if rest.starts_with(')') => Err("a bracket closes that was not opened".to_owned()),
+            _ => Err("a comma is missing after a bracket".to_owned()),
         }
     }
 }
@@ -117,15 +117,20 @@ impl Reader<'_> {
             self.item(field.message(), inside, depth + 1)
         } else if self.eat('(') {
             self.items(field.message(), inside, depth + 1)?;
-            if self.eat(')') { Ok(()) } else { Err("a bracket does not close".to_owned()) }
+            match self.eat(')') {
+                true => Ok(()),
+                false if self.rest.trim_start().is_empty() => Err("a bracket does not close".to_owned()),
+                false => Err("a comma is missing after a bracket".to_owned()),
+            }
         } else {
             *inside = None;
             Ok(())
         }
     }
 
+    /// Takes a sign, and the white space before it.
     fn eat(&mut self, sign: char) -> bool {
-        let rest = self.rest.strip_prefix(sign);
+        let rest = self.rest.trim_start().strip_prefix(sign);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }

@@ -87,6 +87,7 @@ impl<'a> Reader<'a> {
     fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (at, &byte) in self.rest.iter().take(10).enumerate() {
+            // Bits above the 64th: refused, as Go and prost do; C++ drops them.
             if at == 9 && byte > 1 {
                 return Err(Malformed);
             }

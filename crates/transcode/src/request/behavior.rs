@@ -9,9 +9,7 @@ impl Woven {
     /// What the body is held to.
     pub(super) fn behavior(&self, route: &RoutePlan) -> FieldBehavior {
         let FieldBehavior { required, output_only, immutable } = route.behavior;
-        let patch = route.is_patch;
-        // A mask that the query gives has been looked at by itself.
-        FieldBehavior { required, output_only, immutable: immutable && patch && !self.masked }
+        FieldBehavior { required, output_only, immutable: immutable && route.is_patch }
     }
 }
 

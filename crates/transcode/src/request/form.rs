@@ -32,8 +32,9 @@ pub(crate) fn urlencoded(
             };
             parameters.text(&key, &value)?;
         }
-        let sent = parameters.end_form()?;
-        woven.mask(plans, route, || Ok(sent), out)
+        let sent = parameters.end_form(woven)?;
+        woven.put_mask(plans, route, &sent, out);
+        Ok(())
     })
 }
 
@@ -76,10 +77,11 @@ where
             parameters.text(&name, text)?;
         }
     }
-    let sent = parameters.end_form()?;
+    let sent = parameters.end_form(woven)?;
     woven.frame(out.len(), |frame| {
         frame.extend_from_slice(&out);
-        woven.mask(plans, route, || Ok(sent), frame)
+        woven.put_mask(plans, route, &sent, frame);
+        Ok(())
     })
 }
 

@@ -1,10 +1,13 @@
 //! Parameters: names and texts that set fields, from a query or a form.
 
+use std::cell::RefCell;
+
 use super::capture::Captured;
-use super::{Put, put_entry, put_leaf, put_path};
+use super::update::{Fixed, UpdateMask};
+use super::{Put, Woven, put_entry, put_leaf, put_path};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Bound, Field, FieldBehavior, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError, UNCHANGEABLE,
+    Bound, Field, FieldBehavior, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError,
     UnknownFields, close_len, open_len, put_len, put_tag, shown,
 };
 use crate::rule::{BodyRule, RoutePlan};
@@ -19,12 +22,17 @@ pub(crate) struct Parameters<'a> {
     taken: Bound,
     /// Repeated fields and maps met before: they may come again.
     lists: Vec<Vec<u32>>,
-    masked: bool,
+    /// The update mask that the query gave.
+    mask: Option<UpdateMask>,
     /// The paths that were set in the message of the body's field, in proto names.
     sent: Vec<String>,
+    /// What a form gives of what is immutable.
+    fixed: Fixed,
     /// Those that name no field, where the route captures them.
     captured: Captured,
     out: &'a mut Vec<u8>,
+    /// Where in `out` they begin.
+    start: usize,
 }
 
 /// Where parameters come from.
@@ -85,32 +93,29 @@ impl<'a> Parameters<'a> {
             behavior,
             taken: taken.clone(),
             lists: Vec::new(),
-            masked: false,
+            mask: None,
             sent: Vec::new(),
+            fixed: Fixed::default(),
             captured: Captured::new(),
+            start: out.len(),
             out,
         }
     }
 
-    /// Whether one of them gave the mask that a PATCH would infer.
-    pub(crate) fn masked(&self) -> bool {
-        self.masked
-    }
-
     /// Ends the fields of a form: the paths that were set in the message of the body's field, which are the mask of a PATCH.
-    pub(crate) fn end_form(self) -> Result<Vec<String>> {
+    pub(crate) fn end_form(self, woven: &Woven) -> Result<Vec<String>> {
         super::behavior::check_body(self.plans, self.route, &self.taken)?;
+        self.fixed.check(self.plans, self.route, woven, &self.out[self.start..])?;
         Ok(self.sent)
     }
 
-    /// Writes what was captured, after the last parameter. Returns what is taken now.
-    pub(crate) fn end(self) -> Result<Bound> {
-        let Some(capture) = self.route.capture.as_ref().filter(|_| !self.captured.is_empty()) else {
-            return Ok(self.taken);
-        };
-        let put = capture.put(self.plans, self.route.input, &self.captured, self.out);
-        put.map_err(|TextError { message, .. }| Error::boxed(ErrorKind::Query, message))?;
-        Ok(self.taken)
+    /// Writes what was captured, after the last parameter of a query. Returns what is taken now, and the update mask.
+    pub(crate) fn end(self) -> Result<(Bound, Option<UpdateMask>)> {
+        if let Some(capture) = self.route.capture.as_ref().filter(|_| !self.captured.is_empty()) {
+            let put = capture.put(self.plans, self.route.input, &self.captured, self.out);
+            put.map_err(|TextError { message, .. }| Error::boxed(ErrorKind::Query, message))?;
+        }
+        Ok((self.taken, self.mask))
     }
 
     /// Takes a text.
@@ -119,7 +124,8 @@ impl<'a> Parameters<'a> {
             return Ok(());
         }
         let (plans, options) = (self.plans, self.options);
-        self.check_mask(key, value)?;
+        let mask = self.update_mask(key, value)?;
+        let value = mask.as_deref().unwrap_or(value);
         self.put(key, |field, key, out| match (field.shape, key) {
             (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
             (Shape::Map(_), None) => Err(TextError::new("a map", "a key in brackets, as in name[key]=value")),
@@ -130,6 +136,8 @@ impl<'a> Parameters<'a> {
     /// Takes bytes: for a field of bytes, a `google.api.HttpBody`, or, if they are JSON, any message.
     pub(crate) fn file(&mut self, key: &str, file: &File<'_>) -> Result<()> {
         let (plans, options) = (self.plans, self.options);
+        let (behavior, partial) = (self.behavior, self.route.is_patch);
+        let fixed = RefCell::new(Vec::new());
         self.put(key, |field, _, out| match field.kind {
             Kind::Bytes if !matches!(field.shape, Shape::Map(_)) => {
                 put_len(out, field.number, file.bytes);
@@ -141,8 +149,17 @@ impl<'a> Parameters<'a> {
                 if plans.get(id).is_http_body() {
                     super::put_http_body(file.content_type.unwrap_or_default().as_bytes(), file.bytes, out);
                 } else {
-                    let parsed = plans.parse(id, file.bytes, options, out);
-                    parsed
+                    let parsed = plans.parse_with(file.bytes, options, out, |parser| {
+                        parser.enforce(behavior, partial);
+                        parser.message(id, None)
+                    });
+                    let noted = |path: &str| {
+                        fixed.borrow_mut().push(path.to_owned());
+                        false
+                    };
+                    let named =
+                        parsed.and_then(|()| plans.check_update(id, file.bytes, options, behavior, &noted));
+                    named
                         .map_err(|error| TextError::new(error.to_string(), "JSON of the field's message"))?;
                 }
                 close_len(out, at, 1);
@@ -152,7 +169,12 @@ impl<'a> Parameters<'a> {
                 let text = str::from_utf8(file.bytes).map_err(|_| TextError::new("not UTF-8", "a text"))?;
                 put_leaf(plans, field, text, options, out)
             }
-        })
+        })?;
+        let at = self.resolve(key).map(|target| self.proto_path(&target.path)).unwrap_or_default();
+        for path in fixed.into_inner() {
+            self.fixed.push(key, format!("{at}.{path}"));
+        }
+        Ok(())
     }
 
     /// Takes a parameter of the query that names no field, if the route captures them. The field that they go to is
@@ -180,18 +202,25 @@ impl<'a> Parameters<'a> {
         Ok(true)
     }
 
-    /// Checks that a mask which the query gives for the update names nothing immutable.
-    fn check_mask(&self, key: &str, value: &str) -> Result<()> {
-        let (Some(mask), BodyRule::Field(index)) = (self.route.mask, self.route.body) else { return Ok(()) };
+    /// Takes the update mask, if this is it. Returns what there is to write of it.
+    fn update_mask(&mut self, key: &str, value: &str) -> Result<Option<String>> {
+        let (Some(mask), BodyRule::Field(index)) = (self.route.mask, self.route.body) else {
+            return Ok(None);
+        };
         let is_mask =
             self.source == Source::Query && self.resolve(key).is_some_and(|target| target.path == [mask]);
-        let Some(message) = self.inside(self.route.input, index).filter(|_| is_mask) else { return Ok(()) };
-        let changes = |path: &&str| self.route.behavior.immutable && self.plans.is_immutable(message, path);
-        let Some(path) = value.split(',').find(changes) else { return Ok(()) };
-        let (name, path) = (shown(key.as_bytes()), shown(path.as_bytes()));
-        let problem = format!("{path} is {UNCHANGEABLE}");
-        Err(Error::boxed(ErrorKind::Query, format!("query parameter {name}: {problem}"))
-            .with_violation(name, problem, None))
+        let Some(resource) = self.inside(self.route.input, index).filter(|_| is_mask) else {
+            return Ok(None);
+        };
+        let read = super::update::of_query(self.plans, self.route, resource, value).map_err(|problem| {
+            let name = shown(key.as_bytes());
+            Error::boxed(ErrorKind::Query, format!("query parameter {name}: {problem}"))
+                .with_violation(name, problem, None)
+        })?;
+        Ok(read.map(|(mask, text)| {
+            self.mask = Some(mask);
+            text
+        }))
     }
 
     fn put(&mut self, key: &str, leaf: impl FnOnce(&Field, Option<&str>, &mut Vec<u8>) -> Put) -> Result<()> {
@@ -223,7 +252,7 @@ impl<'a> Parameters<'a> {
         if self.behavior.immutable
             && self.plans.passes(self.route.input, &target.path, |field| field.immutable)
         {
-            return Err(fail(UNCHANGEABLE, None));
+            self.fixed.push(key, self.proto_path(&target.path));
         }
         let repeats = self.lists.contains(&target.path);
         if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
@@ -233,9 +262,9 @@ impl<'a> Parameters<'a> {
             ));
         }
         if source == Source::Form && self.route.mask.is_some() && !repeats {
-            self.sent.push(self.proto_path(&target.path));
+            let path = self.proto_path(&target.path);
+            self.sent.extend(path.split_once('.').map(|(_, inside)| inside.to_owned()));
         }
-        self.masked |= self.route.mask.is_some_and(|mask| target.path == [mask]);
         let mut is_list = false;
         let put = put_path(self.plans, self.route.input, &target.path, self.out, |field, out| {
             is_list = field.shape != Shape::Singular;
@@ -274,7 +303,7 @@ impl<'a> Parameters<'a> {
         (map_key.is_none() || map).then_some(Target { path, key: map_key })
     }
 
-    /// The proto names of a path, without the body's field.
+    /// The proto names of a path.
     fn proto_path(&self, path: &[u32]) -> String {
         let (mut at, mut names) = (Some(self.route.input), Vec::new());
         for index in path {
@@ -282,7 +311,7 @@ impl<'a> Parameters<'a> {
             names.push(&*self.plans.get(id).fields[*index as usize].name);
             at = self.inside(id, *index);
         }
-        names[1..].join(".")
+        names.join(".")
     }
 
     /// The message that a field holds, if it is not repeated.

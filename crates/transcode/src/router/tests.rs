@@ -189,6 +189,18 @@ fn the_method_is_part_of_the_match() {
 }
 
 #[test]
+fn a_route_of_any_method_is_found_behind_one_that_would_bind_nothing() {
+    let mut r = Router::default();
+    r.add("named", "GET", "/{n=**}").unwrap();
+    r.add("any", "*", "/**").unwrap();
+    let name = |method, path| r.find(method, path).map(|f| r.routes()[f.route].name.clone());
+    assert_eq!(name("GET", "/a").unwrap(), "named");
+    assert_eq!(name("GET", "/a/").unwrap(), "any");
+    assert_eq!(name("HEAD", "/a/").unwrap(), "any");
+    assert_eq!(name("PUT", "/a").unwrap(), "any");
+}
+
+#[test]
 fn duplicates_name_both_owners() {
     let mut r = Router::default();
     r.add("pkg.A.Get", "GET", "/a/{x}").unwrap();

@@ -171,17 +171,131 @@ async fn immutable_fields_are_not_changed_by_updates() {
     ] {
         refused("PATCH", uri, body, &format!("{place}: {fixed}"), field).await;
     }
-    // With a mask, what it names counts.
+    // What is in lists and maps is replaced with them.
+    let guests = json!({"loan": {"id": "7", "guests": [{"name": "n", "card": "c"}], "byRole": {"x": {"name": "m", "card": "d"}}},
+                        "updateMask": "guests,byRole"});
+    let body = r#"{"guests":[{"name":"n","card":"c"}],"byRole":{"x":{"name":"m","card":"d"}}}"#;
+    gets("PATCH", "/d/loans/7", body, guests).await;
+    // A form is no different.
+    for body in ["branch=b", "days=1&branch=", "reader.card=c"] {
+        let field = body.rsplit('&').next().unwrap().split('=').next().unwrap();
+        let sent = sent(builder(), form("PATCH", "/d/loans/7", body)).await;
+        assert_eq!(sent, Err((400, format!("form field {field}: {fixed}"), field.to_owned())), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn immutable_fields_are_not_named_by_update_masks() {
+    let fixed = "immutable: an update cannot change it";
     let message = json!({"loan": {"id": "7", "days": 1, "branch": "b"}, "updateMask": "days"});
-    gets("PATCH", "/d/loans/7?updateMask=days", r#"{"branch":"b","days":1}"#, message).await;
+    gets("PATCH", "/d/loans/7?updateMask=days", r#"{"branch":"b","days":1}"#, message.clone()).await;
+    assert_eq!(
+        sent(builder(), form("PATCH", "/d/loans/7?updateMask=days", "branch=b&days=1")).await,
+        Ok(message)
+    );
     for path in ["branch", "days,branch", "reader.card", "branch.x"] {
         let uri = format!("/d/loans/7?updateMask={path}");
         let path = path.rsplit(',').next().unwrap();
         let problem = format!("query parameter updateMask: {path} is {fixed}");
         refused("PATCH", &uri, r#"{"days":1}"#, &problem, "updateMask").await;
     }
-    let sent = sent(builder(), form("PATCH", "/d/loans/7", "branch=b")).await;
-    assert_eq!(sent, Err((400, format!("form field branch: {fixed}"), "branch".to_owned())));
+    let problem = "query parameter updateMask: white space in a field mask";
+    refused("PATCH", "/d/loans/7?updateMask=days,%20branch", r#"{"days":1}"#, problem, "updateMask").await;
+    // A mask may name what they lie in, if the body does not give them.
+    let message = json!({"loan": {"id": "7", "reader": {"name": "n"}}, "updateMask": "reader"});
+    gets("PATCH", "/d/loans/7?updateMask=reader", r#"{"reader":{"name":"n"}}"#, message).await;
+    for (mask, body, place, field) in [
+        ("reader", r#"{"reader":{"name":"n","card":"c"}}"#, "line 1, column 30, reader.card", "reader.card"),
+        ("*", r#"{"days":1,"branch":"b"}"#, "line 1, column 20, branch", "branch"),
+        ("", r#"{"days":1,"branch":"b"}"#, "line 1, column 20, branch", "branch"),
+    ] {
+        let uri = format!("/d/loans/7?updateMask={mask}");
+        refused("PATCH", &uri, body, &format!("{place}: {fixed}"), field).await;
+    }
+    let sent = sent(builder(), form("PATCH", "/d/loans/7?updateMask=reader", "reader.card=c")).await;
+    assert_eq!(sent, Err((400, format!("form field reader.card: {fixed}"), "reader.card".to_owned())));
+}
+
+#[tokio::test]
+async fn immutable_fields_are_not_named_by_update_masks_in_whole_bodies() {
+    let fixed = "immutable: an update cannot change it";
+    let uri = "/d/loans:update";
+    let loan = |mask: &str| json!({"loan": {"days": 1, "branch": "b"}, "updateMask": mask});
+    gets("PATCH", uri, r#"{"loan":{"days":1,"branch":"b"},"updateMask":"days"}"#, loan("days")).await;
+    gets("PATCH", uri, r#"{"updateMask":"days","loan":{"days":1,"branch":"b"}}"#, loan("days")).await;
+    for (body, place, field) in [
+        (r#"{"loan":{"branch":"b"}}"#, "line 1, column 19, loan.branch", "loan.branch"),
+        (r#"{"loan":{"branch":"b"},"updateMask":""}"#, "line 1, column 19, loan.branch", "loan.branch"),
+        (r#"{"loan":{"branch":"b"},"updateMask":"*"}"#, "line 1, column 19, loan.branch", "loan.branch"),
+        (
+            r#"{"updateMask":"days,reader","loan":{"reader":{"card":"c"}}}"#,
+            "line 1, column 54, loan.reader.card",
+            "loan.reader.card",
+        ),
+    ] {
+        refused("PATCH", uri, body, &format!("{place}: {fixed}"), field).await;
+    }
+    let body = r#"{"loan":{"days":1},"updateMask":"days,branch"}"#;
+    refused("PATCH", uri, body, &format!("field updateMask: branch is {fixed}"), "updateMask").await;
+    for (body, message, field) in [
+        ("loan.branch=b", format!("form field loan.branch: {fixed}"), "loan.branch"),
+        (
+            "updateMask=reader&loan.reader.card=b",
+            format!("form field loan.reader.card: {fixed}"),
+            "loan.reader.card",
+        ),
+        ("updateMask=branch&loan.days=1", format!("field updateMask: branch is {fixed}"), "updateMask"),
+    ] {
+        let sent = sent(builder(), form("PATCH", uri, body)).await;
+        assert_eq!(sent, Err((400, message, field.to_owned())), "{body}");
+    }
+    let sent = sent(builder(), form("PATCH", uri, "loan.branch=b&loan.days=1&updateMask=days")).await;
+    assert_eq!(sent, Ok(loan("days")));
+}
+
+#[tokio::test]
+async fn field_behavior_reaches_into_files_of_forms() {
+    let part = |json: &str| {
+        let body = format!(
+            "--x\r\ncontent-disposition: form-data; name=\"reader\"\r\ncontent-type: application/json\r\n\r\n{json}\r\n--x--\r\n"
+        );
+        let mut request = request("PATCH", "/d/loans/7", &body);
+        let form = http::HeaderValue::from_static("multipart/form-data; boundary=x");
+        request.headers_mut().insert(header::CONTENT_TYPE, form);
+        request
+    };
+    let message = json!({"loan": {"id": "7", "reader": {"name": "n"}}, "updateMask": "reader"});
+    assert_eq!(sent(builder(), part(r#"{"name":"n","rating":"5"}"#)).await, Ok(message));
+    let problem = "form field reader: immutable: an update cannot change it";
+    let refused = sent(builder(), part(r#"{"card":"c"}"#)).await;
+    assert_eq!(refused, Err((400, problem.to_owned(), "reader".to_owned())));
+}
+
+#[tokio::test]
+async fn update_masks_name_nothing_that_is_output_only() {
+    let message = |mask: &str| json!({"loan": {"id": "7", "days": 1}, "updateMask": mask});
+    let body = r#"{"days":1,"createdBy":"x"}"#;
+    gets("PATCH", "/d/loans/7?updateMask=created_by,days,reader.rating", body, message("days")).await;
+    // A mask of nothing would change everything: the service knows better.
+    gets("PATCH", "/d/loans/7?updateMask=createdBy", body, message("createdBy")).await;
+}
+
+#[tokio::test]
+async fn a_body_names_only_so_much_for_a_mask() {
+    // Each leaf of this tree repeats the path down to it.
+    let tree = |chain: usize, levels: usize| {
+        let crown =
+            (0..levels).fold("{}".to_owned(), |below, _| format!(r#"{{"left":{below},"right":{below}}}"#));
+        format!("{}{crown}{}", r#"{"left":"#.repeat(chain), "}".repeat(chain))
+    };
+    let message = sent(builder(), request("PATCH", "/d/shelf", &tree(60, 4))).await.unwrap();
+    assert_eq!(message["updateMask"].as_str().unwrap().split(',').count(), 16);
+    let (status, problem, _) =
+        sent(builder(), request("PATCH", "/d/shelf", &tree(60, 11))).await.unwrap_err();
+    assert_eq!(status, 400);
+    assert!(problem.ends_with("names too much for a field mask"), "{problem}");
+    // With a mask there is nothing to infer.
+    sent(builder(), request("PATCH", "/d/shelf?updateMask=left", &tree(60, 11))).await.unwrap();
 }
 
 #[tokio::test]

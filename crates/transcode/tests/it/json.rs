@@ -430,6 +430,22 @@ fn a_varint_counts_with_the_bits_of_its_kind_only() {
 }
 
 #[test]
+fn pieces_inside_pieces_are_merged_without_a_copy_each_level() {
+    // A tree of one branch, each node in two pieces, so that each level is merged; copied level by level it would take minutes.
+    let mut wire = [0x0a, 1, b'x'].repeat(50_000);
+    for _ in 0..90 {
+        let mut whole = vec![0x1a];
+        prost::encode_length_delimiter(wire.len(), &mut whole).unwrap();
+        whole.extend(&wire);
+        whole.extend([0x1a, 0]);
+        wire = whole;
+    }
+    let printed = print("Tree", &wire).unwrap();
+    assert_eq!(printed.matches("left").count(), 90);
+    assert!(printed.contains(r#"{"name":"x"}"#));
+}
+
+#[test]
 fn numbers_that_a_closed_enum_lacks_are_left_out_in_any_order() {
     for wire in [&[0x08, 1, 0x28, 9][..], &[0x28, 9, 0x08, 1]] {
         assert_eq!(print("Legacy", wire).unwrap(), r#"{"needed":1}"#);

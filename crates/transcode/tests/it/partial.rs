@@ -54,6 +54,7 @@ async fn partial_responses_by_fields() {
         // JSON names and proto names; dots, slashes and brackets.
         ("author.givenName", json!({"author": {"givenName": "G"}})),
         ("author/given_name", json!({"author": {"givenName": "G"}})),
+        ("author%20(%20given_name%20)%20,%20id", json!({"id": "7", "author": {"givenName": "G"}})),
         ("author(given_name),id", json!({"id": "7", "author": {"givenName": "G"}})),
         ("author.givenName,author.familyName", json!({"author": {"givenName": "G", "familyName": "F"}})),
         // The wider one wins, in any order.
@@ -112,6 +113,8 @@ async fn partial_responses_say_what_is_wrong_with_the_fields() {
         ("author()", "a name is missing"),
         ("author(givenName", "a bracket does not close"),
         ("author(givenName))", "a bracket closes that was not opened"),
+        ("author(givenName)title", "a comma is missing after a bracket"),
+        ("author(givenName(title", "title cannot be chosen: there are no fields to choose from"),
         ("*.title", "* is followed by more"),
         ("title&fields=id", "given twice"),
         (&deep, "test.Author has no field author"),
@@ -126,6 +129,23 @@ async fn partial_responses_say_what_is_wrong_with_the_fields() {
     // A raw body has no fields.
     let (status, _) = get_with(builder(), "/v1/books/7:download?fields=id").await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn partial_responses_leave_out_a_member_that_another_of_its_oneof_dropped() {
+    // On the wire the last member of a oneof counts, whether it is chosen or not.
+    let message = b"\x3a\x01w\x40\x05";
+    let upstream = service(Log::default(), |_| {
+        let mut frame = vec![0, 0, 0, 0, message.len() as u8];
+        frame.extend_from_slice(message);
+        answer(vec![frame.into()], Status::new(Code::Ok, ""))
+    });
+    let transcoder = builder().build(upstream).unwrap();
+    for (fields, body) in [("word", json!({})), ("count", json!({"count": 5})), ("*", json!({"count": 5}))] {
+        let request = request("GET", &format!("/f/things/1?fields={fields}"), "");
+        let response = collect(transcoder.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(serde_json::from_slice::<Value>(response.body()).unwrap(), body, "{fields}");
+    }
 }
 
 #[tokio::test]

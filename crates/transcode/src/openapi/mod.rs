@@ -3,7 +3,7 @@
 //! Operations come from the routes that the transcoder has, whether their rules are annotations or from a file; schemas from the messages
 //! as proto3 JSON writes them under the transcoder's own options; bounds from `buf.validate` and `google.api.field_behavior`, where
 //! the descriptors have them; words, and examples in backquotes, from comments, where the descriptors have source information;
-//! errors from the renderer. What no descriptor says, such as who may call, comes from a [`Describe`]; [`Api`] is the plainest one.
+//! errors from the renderer. What `google.api.field_behavior` says is told whether it is held here or by the service. What no descriptor says, such as who may call, comes from a [`Describe`]; [`Api`] is the plainest one.
 //!
 //! ```ignore
 //! let transcoder = Transcoder::builder(pool).build(channel)?;

@@ -214,10 +214,12 @@ impl Maker<'_> {
         let bound = |field: &FieldDescriptor| {
             binding.variables.iter().any(|variable| variable.ends_with(&[body.clone(), field.clone()]))
         };
-        let mut fields: Vec<FieldDescriptor> = message
-            .fields()
-            .filter(|field| !bound(field) && !self.extensions.of(field).output_only)
-            .collect();
+        let fixed = |field: &FieldDescriptor| {
+            let facts = self.extensions.of(field);
+            facts.output_only || facts.immutable && binding.route.behavior.immutable
+        };
+        let mut fields: Vec<FieldDescriptor> =
+            message.fields().filter(|field| !bound(field) && !fixed(field)).collect();
         fields.sort_by_key(|field| field.path().last().copied());
         let path = |field: &FieldDescriptor| {
             let inside = matches!(field.kind(), Kind::Message(_)) && !field.is_list();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use http::StatusCode;
 use prost_reflect::{DescriptorPool, FieldDescriptor};
 use riskmesh_transcode::openapi::{Api, Binding, Describe};
-use riskmesh_transcode::{Builder, Extensions, PrintOptions, Problem};
+use riskmesh_transcode::{Builder, Extensions, FieldBehavior, PrintOptions, Problem};
 use serde_json::{Map, Value, json};
 
 /// With source information, for the comments.
@@ -131,6 +131,11 @@ fn a_body_lacks_what_the_path_gives() {
         "{mask}"
     );
     assert!(mask.contains("|notes(\\.[A-Za-z0-9_.]+)?|"), "{mask}");
+    // What is immutable cannot be named, unless nobody looks.
+    assert!(!mask.contains("picture"), "{mask}");
+    let ignoring = self::document(builder().field_behavior(FieldBehavior::IGNORED));
+    let mask = &parameter(&ignoring["paths"]["/v1/items/{name}"]["patch"], "updateMask")["schema"]["pattern"];
+    assert!(mask.as_str().unwrap().contains("|picture|"), "{mask}");
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Woven {
         if body.iter().all(u8::is_ascii_whitespace) {
             return behavior::check_body(plans, route, &route.bound);
         }
-        let behavior = self.behavior(route);
+        let behavior = behavior::of_body(route);
         match route.body {
             BodyRule::No => {
                 return Err(Error::boxed(ErrorKind::Body, "this method takes no body"));
@@ -170,7 +170,7 @@ impl Woven {
                     parser.enforce(behavior, route.is_patch);
                     parser.message(route.input, Some(&route.bound))
                 })?;
-                self.check_update(plans, route, (body, &out[start..]), options)?;
+                update::check_whole(plans, route, (body, &out[start..]), options)?;
             }
             BodyRule::Field(index) => {
                 let bound = Some(&route.bound);

@@ -1,23 +1,23 @@
 //! From the annotations of services to routes that are ready to run.
 
-use std::collections::HashMap;
+mod annotation;
+mod choices;
+
+pub(crate) use annotation::Binding;
+pub(crate) use choices::Choices;
+
 use std::sync::Arc;
 
 use http::StatusCode;
 use http::uri::PathAndQuery;
-use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
-use crate::builder::Resume;
 use crate::plan::{Bound, FieldBehavior, Kind, Known, MessageId, Plans, Shape};
-use crate::policy::{MethodPolicy, Policy};
+use crate::policy::Policy;
 use crate::request::Capture;
-use crate::router::{ANY_METHOD, AddError, Router};
+use crate::router::{AddError, Router};
 use crate::routing::Routing;
-use crate::rules::Rules;
 use crate::template::Template;
-
-/// The extension of `google.protobuf.MethodOptions` that carries HTTP rules.
-pub(crate) const HTTP_EXTENSION: &str = "google.api.http";
 
 /// Why a transcoder cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -122,79 +122,6 @@ pub(crate) struct ResumePlan {
     pub(crate) resume_from: String,
 }
 
-/// A choice that is made for each method.
-type OfMethod<T> = Box<dyn Fn(&MethodDescriptor) -> T>;
-
-/// What the builder says of routes.
-pub(crate) struct Choices {
-    pub(crate) rules: Rules,
-    pub(crate) unannotated: bool,
-    /// The name of the field that takes unknown query parameters.
-    pub(crate) capture: Option<String>,
-    pub(crate) behavior: FieldBehavior,
-    pub(crate) partial: bool,
-    pub(crate) success: OfMethod<StatusCode>,
-    pub(crate) resume: OfMethod<Option<Resume>>,
-    pub(crate) policy: OfMethod<MethodPolicy>,
-    /// Routing headers are sent.
-    pub(crate) routing: bool,
-    /// What `policy` said, by the method's full name.
-    policies: HashMap<String, Arc<Policy>>,
-}
-
-impl Default for Choices {
-    fn default() -> Self {
-        Self {
-            rules: Rules::default(),
-            unannotated: false,
-            capture: None,
-            behavior: FieldBehavior::ENFORCED,
-            partial: true,
-            success: Box::new(|_| StatusCode::OK),
-            resume: Box::new(|_| None),
-            policy: Box::new(|_| MethodPolicy::default()),
-            routing: false,
-            policies: HashMap::new(),
-        }
-    }
-}
-
-impl Choices {
-    /// Asks what is asked once a method.
-    pub(crate) fn decide(&mut self, services: &[ServiceDescriptor]) -> Result<(), BuildError> {
-        for rpc in services.iter().flat_map(ServiceDescriptor::methods) {
-            let name = rpc.full_name().to_owned();
-            match Policy::new(&rpc, (self.policy)(&rpc)) {
-                Ok(policy) => drop(self.policies.insert(name, Arc::new(policy))),
-                Err(problem) => return Err(BuildError::Rule { rpc: name, problem }),
-            }
-        }
-        Ok(())
-    }
-
-    fn policy_of(&self, rpc: &MethodDescriptor) -> Arc<Policy> {
-        self.policies.get(rpc.full_name()).cloned().unwrap_or_default()
-    }
-
-    /// The bindings that a method has by its rules, or by its annotation.
-    fn bindings_of(&self, rpc: &MethodDescriptor) -> Result<Vec<Binding>, BuildError> {
-        match (self.rules.of(rpc.full_name()), rpc.parent_pool().get_extension_by_name(HTTP_EXTENSION)) {
-            (Some(bindings), _) => Ok(bindings.to_vec()),
-            (None, Some(extension)) => bindings(rpc, &extension),
-            (None, None) => Ok(Vec::new()),
-        }
-    }
-}
-
-/// One binding of an HTTP rule.
-#[derive(Debug, Clone)]
-pub(crate) struct Binding {
-    pub(crate) method: String,
-    pub(crate) template: String,
-    pub(crate) body: String,
-    pub(crate) response_body: String,
-}
-
 /// Adds the routes of a service, in the order of its methods; `routes` receives them by the router's index.
 pub(crate) fn add_service(
     service: &ServiceDescriptor,
@@ -253,49 +180,6 @@ pub(crate) fn rpc_route(
         }
     }
     Ok(route)
-}
-
-fn bindings(rpc: &MethodDescriptor, extension: &ExtensionDescriptor) -> Result<Vec<Binding>, BuildError> {
-    let options = rpc.options();
-    if !options.has_extension(extension) {
-        return Ok(Vec::new());
-    }
-    let value = options.get_extension(extension);
-    let fail = |problem: &str| {
-        Err(BuildError::Rule { rpc: rpc.full_name().to_owned(), problem: problem.to_owned() })
-    };
-    let Some(rule) = value.as_message() else { return fail("its HTTP rule is not a message") };
-    let Some(first) = binding(rule) else { return fail("its HTTP rule has no method and path") };
-    let mut bindings = vec![first];
-    let more = rule.get_field_by_name("additional_bindings");
-    for rule in more.iter().filter_map(|more| more.as_list()).flatten().filter_map(|rule| rule.as_message()) {
-        let Some(binding) = binding(rule) else {
-            return fail("an additional binding has no method and path");
-        };
-        let nested = rule.get_field_by_name("additional_bindings");
-        if nested.is_some_and(|nested| nested.as_list().is_some_and(|nested| !nested.is_empty())) {
-            return fail("an additional binding has additional bindings");
-        }
-        bindings.push(binding);
-    }
-    Ok(bindings)
-}
-
-fn binding(rule: &DynamicMessage) -> Option<Binding> {
-    let text = |message: &DynamicMessage, name: &str| {
-        message
-            .get_field_by_name(name)
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
-    let standard = ["get", "put", "post", "delete", "patch"].into_iter();
-    let standard = standard.map(|name| (name.to_ascii_uppercase(), text(rule, name)));
-    let custom = rule.get_field_by_name("custom");
-    let custom = custom.as_ref().and_then(|custom| custom.as_message());
-    let custom = custom.map(|custom| (text(custom, "kind"), text(custom, "path")));
-    let (method, template) = standard.chain(custom).find(|(_, template)| !template.is_empty())?;
-    let method = if method.is_empty() { ANY_METHOD.to_owned() } else { method };
-    Some(Binding { method, template, body: text(rule, "body"), response_body: text(rule, "response_body") })
 }
 
 fn plan(

@@ -1,6 +1,7 @@
 //! JSON to wire format, in one pass.
 
 mod known;
+mod seen;
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,42 +17,9 @@ use super::{
     Field, FieldBehavior, Kind, MISSING, Message, MessageId, ParseOptions, Plans, Shape, UnknownFields,
 };
 
+use seen::Seen;
+
 type Result<T> = std::result::Result<T, Fail>;
-
-/// A set of small numbers: which fields and oneofs of a message were seen.
-#[derive(Debug, Default)]
-struct Seen {
-    first: u64,
-    rest: Vec<u64>,
-}
-
-impl Seen {
-    fn contains(&self, number: usize) -> bool {
-        let word = match number / 64 {
-            0 => self.first,
-            word => self.rest.get(word - 1).copied().unwrap_or_default(),
-        };
-        word & 1 << (number % 64) != 0
-    }
-
-    /// Adds a number; false if it was there.
-    #[inline]
-    fn insert(&mut self, number: usize) -> bool {
-        let word = match number / 64 {
-            0 => &mut self.first,
-            word => {
-                if self.rest.len() < word {
-                    self.rest.resize(word, 0);
-                }
-                &mut self.rest[word - 1]
-            }
-        };
-        let bit = 1 << (number % 64);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-}
 
 /// What became of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

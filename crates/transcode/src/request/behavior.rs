@@ -1,16 +1,12 @@
 //! Field behaviour, held against a whole request: what path, query and body give together.
 
-use super::Woven;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{Bound, FieldBehavior, MISSING, Plans, Taken};
 use crate::rule::{BodyRule, RoutePlan};
 
-impl Woven {
-    /// What the body is held to.
-    pub(super) fn behavior(&self, route: &RoutePlan) -> FieldBehavior {
-        let FieldBehavior { required, output_only, immutable } = route.behavior;
-        FieldBehavior { required, output_only, immutable: immutable && route.is_patch }
-    }
+/// What the body is held to.
+pub(super) fn of_body(route: &RoutePlan) -> FieldBehavior {
+    FieldBehavior { immutable: route.behavior.immutable && route.is_patch, ..route.behavior }
 }
 
 /// Checks what path and query give, and what they leave to the body.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http_body_util::BodyDataStream;
 use multer::{Constraints, Multipart, SizeLimit};
 
+use super::behavior::of_body;
 use super::parameters::{File, Parameters};
 use super::{Limits, Woven};
 use crate::error::{BoxError, Error, Kind, Result};
@@ -22,7 +23,7 @@ pub(crate) fn urlencoded(
 ) -> Result<Vec<u8>> {
     let text = str::from_utf8(body).map_err(|_| Error::boxed(Kind::Body, "the form is not UTF-8"))?;
     woven.frame(body.len(), |out| {
-        let mut parameters = Parameters::of_form(plans, route, options, woven.behavior(route), out);
+        let mut parameters = Parameters::of_form(plans, route, options, of_body(route), out);
         for (count, parameter) in crate::escape::query_parameters(text.trim_ascii_end()).enumerate() {
             if count == limits.query_parameters {
                 return Err(Error::boxed(Kind::Body, "too many fields in the form"));
@@ -56,7 +57,7 @@ where
     let constraints = Constraints::new().size_limit(size);
     let mut form = Multipart::with_constraints(BodyDataStream::new(body), boundary, constraints);
     let mut out = Vec::new();
-    let mut parameters = Parameters::of_form(plans, route, options, woven.behavior(route), &mut out);
+    let mut parameters = Parameters::of_form(plans, route, options, of_body(route), &mut out);
     let mut count = 0;
     while let Some(part) = form.next_field().await.map_err(|error| fail(error, limits))? {
         if count == limits.query_parameters {

@@ -1,9 +1,10 @@
 //! The update mask of a PATCH (AIP-134), and what field behaviour says of it (AIP-161, AIP-203).
 
 use super::Woven;
+use super::behavior::of_body;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Known, LEN, MessageId, ParseOptions, Plans, Raw, Reader, Shape, UNCHANGEABLE, close_len,
+    Field, Known, LEN, MessageId, ParseOptions, Plans, Raw, Reader, Shape, UNCHANGEABLE, close_len,
     field_mask_paths, open_len, put_len, put_tag, shown,
 };
 use crate::rule::{BodyRule, RoutePlan};
@@ -82,24 +83,6 @@ impl Woven {
         self.mask.as_ref().is_none_or(|mask| mask.covers(path))
     }
 
-    /// Checks a PATCH whose body is the whole request; `wire`: what the body was turned into.
-    pub(super) fn check_update(
-        &self,
-        plans: &Plans,
-        route: &RoutePlan,
-        (body, wire): (&[u8], &[u8]),
-        options: &ParseOptions,
-    ) -> Result<()> {
-        let behavior = self.behavior(route);
-        if !behavior.immutable {
-            return Ok(());
-        }
-        let mask = UpdateMask::on_wire(plans, route, wire);
-        check_named(plans, route, mask.as_ref())?;
-        let changes = |path: &str| in_resource(mask.as_ref(), path);
-        Ok(plans.check_update(route.input, body, options, behavior, &changes)?)
-    }
-
     /// Adds the update mask of a PATCH that gives none: the paths that its body names.
     pub(super) fn put_mask(&self, plans: &Plans, route: &RoutePlan, paths: &[String], out: &mut Vec<u8>) {
         let infers = self.mask.is_none() && matches!(route.body, BodyRule::Field(_));
@@ -113,12 +96,29 @@ impl Woven {
     }
 }
 
+/// Checks a PATCH whose body is the whole request; `wire`: what the body was turned into.
+pub(super) fn check_whole(
+    plans: &Plans,
+    route: &RoutePlan,
+    (body, wire): (&[u8], &[u8]),
+    options: &ParseOptions,
+) -> Result<()> {
+    let behavior = of_body(route);
+    if !behavior.immutable {
+        return Ok(());
+    }
+    let mask = UpdateMask::on_wire(plans, route, wire);
+    check_named(plans, route, mask.as_ref())?;
+    let changes = |path: &str| in_resource(mask.as_ref(), path);
+    Ok(plans.check_update(route.input, body, options, behavior, &changes)?)
+}
+
 /// Checks what a mask inside a whole request names: its paths are those of each message in the request.
 fn check_named(plans: &Plans, route: &RoutePlan, mask: Option<&UpdateMask>) -> Result<()> {
     let (Some(mask), Some(index)) = (mask, route.mask) else { return Ok(()) };
     let input = plans.get(route.input);
     let resources = input.fields.iter().filter(|field| field.shape == Shape::Singular);
-    let resources = resources.filter_map(|field| field.message());
+    let resources = resources.filter_map(Field::message);
     let mut resources = resources.filter(|id| plans.get(*id).known == Known::No);
     let Some(problem) = resources.find_map(|resource| mask.unchangeable(plans, resource)) else {
         return Ok(());

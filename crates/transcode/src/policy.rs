@@ -22,14 +22,17 @@ const LAST_DATE: u64 = 253_402_300_800;
 
 /// What [`Builder::policy`](crate::Builder::policy) says of a method.
 ///
-/// Of the standard options `idempotency_level` counts: a method that is `NO_SIDE_EFFECTS` or `IDEMPOTENT` asks for no key, whatever
-/// is said here, and neither do GET and HEAD. `deprecated = true` alone makes no header: `Deprecation` is a date (RFC 9745,
+/// Of the standard options `idempotency_level` counts: a method that is `NO_SIDE_EFFECTS` or `IDEMPOTENT` takes no key, whatever
+/// is said here (see [`idempotency_key`](Self::idempotency_key)). `deprecated = true` alone makes no header: `Deprecation` is a date (RFC 9745,
 /// section 2.1), which that option does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MethodPolicy {
     /// That the method goes away. On every answer.
     pub deprecation: Option<Deprecation>,
-    /// Whether `Idempotency-Key` is taken: the service then gets it as metadata of that name, whatever headers are forwarded.
+    /// Whether `Idempotency-Key` is taken: the service then gets it as metadata of that name, whatever headers are forwarded, and
+    /// never unchecked. Where it would mean nothing it is neither asked for nor looked at, and does not go to the service: at safe
+    /// HTTP methods, as GET and HEAD are, and at RPCs that may be called again anyway. The handshake of a WebSocket, whose own method
+    /// says nothing, counts as the HTTP method of the route that it finds. Without this the key is a header like any other.
     pub idempotency_key: Option<IdempotencyKey>,
     /// How much of the method a caller may use. On every answer, unless the service says it itself by the metadata
     /// `ratelimit-policy`. Nothing is counted here: that is for a layer between [`route`](crate::Transcoder::route) and
@@ -116,6 +119,8 @@ pub(crate) struct Policy {
     headers: Vec<(HeaderName, HeaderValue)>,
     links: Vec<Vec<Piece>>,
     key: Option<IdempotencyKey>,
+    /// The method may be called again without a key.
+    repeatable: bool,
     pub(crate) cache_control: Option<HeaderValue>,
     pub(crate) etag: bool,
 }
@@ -150,10 +155,10 @@ impl Policy {
         }
         let options = rpc.method_descriptor_proto().options.as_ref();
         let level = options.map_or(IdempotencyLevel::IdempotencyUnknown, MethodOptions::idempotency_level);
-        let key = idempotency_key.filter(|_| level == IdempotencyLevel::IdempotencyUnknown);
+        let repeatable = level != IdempotencyLevel::IdempotencyUnknown;
         let kept = cache_control.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
         let etag = etag && !kept.to_ascii_lowercase().windows(8).any(|word| word == b"no-store");
-        Ok(Self { headers, links, key, cache_control, etag })
+        Ok(Self { headers, links, key: idempotency_key, repeatable, cache_control, etag })
     }
 
     /// Whether answers say anything of it.
@@ -179,11 +184,13 @@ impl Policy {
         }
     }
 
-    /// Checks the key of a call, and leaves it in the headers as the service gets it.
+    /// Checks the key of a call by this HTTP method, and leaves it in the headers as the service gets it.
     pub(crate) fn check_key(&self, method: &Method, headers: &mut HeaderMap) -> Result<()> {
-        let Some(wanted) = self.key.filter(|_| *method != Method::GET && *method != Method::HEAD) else {
+        let Some(wanted) = self.key else { return Ok(()) };
+        if self.repeatable || method.is_safe() {
+            headers.remove(IDEMPOTENCY_KEY);
             return Ok(());
-        };
+        }
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let key = match (values.next(), values.next()) {
             (None, _) if wanted.required => return Err(refused("is missing", wanted)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use prost_reflect::MethodDescriptor;
 
 use super::Protocol;
@@ -19,6 +19,8 @@ pub struct Matched {
     pub(super) route: Arc<RoutePlan>,
     pub(super) bindings: Vec<String>,
     pub(super) protocol: Protocol,
+    /// That by which the route was found: of a WebSocket not the handshake's.
+    pub(super) method: Method,
 }
 
 impl Matched {

@@ -117,7 +117,7 @@ impl<S> Transcoder<S> {
             Protocol::WebSocket => engine.stream_at(uri.path()),
             protocol => {
                 let route = engine.rpc(protocol, method, uri.path())?;
-                Ok(Matched { engine, route, bindings: Vec::new(), protocol })
+                Ok(Matched { engine, route, bindings: Vec::new(), protocol, method: method.clone() })
             }
         }
     }
@@ -193,7 +193,7 @@ where
             let (mut parts, body) = request.into_parts();
             let said = matched.route.policy.speaks().then(|| matched.clone());
             let mut response = 'answer: {
-                if let Err(error) = matched.route.policy.check_key(&parts.method, &mut parts.headers) {
+                if let Err(error) = matched.route.policy.check_key(&matched.method, &mut parts.headers) {
                     let context = matched.route.context(&parts);
                     break 'answer matched.engine.render_as(matched.protocol, &context, &error);
                 }
@@ -253,7 +253,8 @@ impl Engine {
         match self.router.find(method.as_str(), path) {
             Ok(found) => {
                 let route = self.routes[found.route].clone();
-                Ok(Matched { engine: self, route, bindings: found.bindings, protocol: Protocol::Rest })
+                let (bindings, protocol, method) = (found.bindings, Protocol::Rest, method.clone());
+                Ok(Matched { engine: self, route, bindings, protocol, method })
             }
             Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
             Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),

@@ -230,6 +230,20 @@ async fn methods_that_may_be_called_again_anyway_ask_for_no_key() {
         let (response, seen) = send_with(required(), request(method, uri, "")).await;
         assert!(seen.is_some(), "{uri}: {response:?}");
     }
+    // One that comes means nothing, and is not passed on unchecked.
+    let forwarding = || required().forward_headers(|name| *name == IDEMPOTENCY_KEY);
+    for key in ["\"k\"", "k", "a b", "\""] {
+        for request in [
+            request("GET", "/v1/shelves/s/books", ""),
+            request("HEAD", "/v1/shelves/s/books/b", ""),
+            post("GetBook", "application/json", "{}"),
+            post("GetBook", "application/grpc", vec![0; 5]),
+        ] {
+            let (response, seen) = send_with(forwarding(), keyed(request, &[key])).await;
+            let seen = seen.unwrap_or_else(|| panic!("{key}: {response:?}"));
+            assert!(!seen.headers.contains_key(IDEMPOTENCY_KEY), "{key}");
+        }
+    }
     // `NO_SIDE_EFFECTS`, by POST; and one that is not.
     for (rpc, status) in [("GetBook", 200), ("LendBook", 400)] {
         let (response, _) = send_with(required(), post(rpc, "application/json", "{}")).await;

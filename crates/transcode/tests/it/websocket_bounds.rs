@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::SinkExt as _;
 use http::{HeaderValue, Response};
-use riskmesh_transcode::{Builder, WebSocket};
+use riskmesh_transcode::{Builder, IdempotencyKey, MethodPolicy, WebSocket};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -73,10 +73,11 @@ async fn websocket_finds_a_client_gone_while_the_service_takes_nothing() {
 
 /// A transcoder before a service that answers every call alike, and what that service saw.
 async fn start_before(
+    builder: Builder,
     reply: impl Fn(&str) -> Response<tonic::body::Body> + Clone + Send + Sync + 'static,
 ) -> (SocketAddr, Log) {
     let log = Log::default();
-    let transcoder = rest_builder().build(service(log.clone(), reply)).unwrap();
+    let transcoder = builder.build(service(log.clone(), reply)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // Between the route and the call there is a layer that knows the method.
@@ -98,7 +99,7 @@ async fn start_before(
 #[tokio::test]
 async fn websocket_gives_the_service_the_metadata_and_the_layers_their_say() {
     let reply = |_: &str| answer(vec![frame("Book", &json!({"id": "b"}))], Status::new(Code::Ok, ""));
-    let (address, log) = start_before(reply).await;
+    let (address, log) = start_before(rest_builder(), reply).await;
     let mut request = handshake(address, "/v1/books:chat");
     let refused = try_open(address, request.clone()).await.unwrap_err();
     assert_eq!(refused.status(), 401);
@@ -125,11 +126,56 @@ async fn websocket_tells_over_the_socket_what_the_service_refuses_at_once() {
         refusal.headers_mut().insert("x-why", HeaderValue::from_static("tired"));
         refusal
     };
-    let (address, _) = start_before(reply).await;
+    let (address, _) = start_before(rest_builder(), reply).await;
     let mut request = handshake(address, "/v1/books:chat");
     request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer t"));
     let mut client = try_open(address, request).await.unwrap();
     client.send(Message::text("")).await.unwrap();
     assert_eq!(json_of(&mut client).await["error"]["status"], "RESOURCE_EXHAUSTED");
     assert_eq!(closed(&mut client).await, (4008, "not today".to_owned()));
+}
+
+#[tokio::test]
+async fn websocket_asks_for_the_key_of_a_method_that_is_called_by_post() {
+    let asking = || {
+        let key = IdempotencyKey { required: true, ..IdempotencyKey::default() };
+        let policy = move |_: &_| MethodPolicy { idempotency_key: Some(key), ..MethodPolicy::default() };
+        rest_builder().forward_headers(|name| name == "idempotency-key").policy(policy)
+    };
+    let reply = |_: &str| answer(vec![frame("Book", &json!({"id": "b"}))], Status::new(Code::Ok, ""));
+    let (address, log) = start_before(asking(), reply).await;
+    let with_key = |path: &str, key: Option<&'static str>| {
+        let mut request = handshake(address, path);
+        request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer t"));
+        if let Some(key) = key {
+            request.headers_mut().insert("idempotency-key", HeaderValue::from_static(key));
+        }
+        try_open(address, request)
+    };
+    for (key, problem) in [(None, "is missing"), (Some("a b"), "is malformed"), (Some("\""), "is malformed")]
+    {
+        let refused = with_key("/v1/books:chat", key).await.unwrap_err();
+        assert_eq!(refused.status(), 400, "{key:?}");
+        assert!(refused.body().contains(&format!("the header Idempotency-Key {problem}")), "{refused:?}");
+    }
+    assert!(log.lock().unwrap().is_empty());
+    // Of what is called by GET no key is asked, and none goes on.
+    for (path, key, got) in [
+        ("/v1/books:chat", Some("\"k\""), Some("k")),
+        ("/v1/shelves/s/books:watch", None, None),
+        ("/v1/shelves/s/books:watch", Some("\"k\""), None),
+        ("/v1/shelves/s/books:watch", Some("a b"), None),
+    ] {
+        let mut client = with_key(path, key).await.unwrap();
+        if path.ends_with("chat") {
+            send(&mut client, "").await;
+        }
+        assert_eq!(json_of(&mut client).await, json!({"id": "b"}));
+        let seen = log.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            seen.headers.get("idempotency-key").map(|key| key.to_str().unwrap()),
+            got,
+            "{path} {key:?}"
+        );
+    }
 }

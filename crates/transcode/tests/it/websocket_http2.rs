@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use riskmesh_transcode::{IdempotencyKey, MethodPolicy};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -111,4 +112,18 @@ async fn websocket_refuses_over_http2_what_cannot_be_a_socket() {
         let response = send.send_request(request).await.unwrap();
         assert_eq!(told(response).await, (status, message.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn websocket_asks_for_the_key_of_the_method_whatever_connect_is() {
+    let key = IdempotencyKey { required: true, ..IdempotencyKey::default() };
+    let policy = move |_: &_| MethodPolicy { idempotency_key: Some(key), ..MethodPolicy::default() };
+    let address = start_with(builder().policy(policy), &Arc::default()).await;
+    let mut send = connect(address).await;
+    let refused = send.send_request(handshake(address, "/v1/books:chat")).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let mut keyed = handshake(address, "/v1/books:chat");
+    keyed.headers_mut().insert("idempotency-key", "\"k\"".parse().unwrap());
+    open(&mut send, keyed).await;
+    open(&mut send, handshake(address, "/v1/shelves/s/books:watch?limit=1")).await;
 }

@@ -38,7 +38,9 @@ pub struct MethodPolicy {
     /// `ratelimit-policy`. Nothing is counted here: that is for a layer between [`route`](crate::Transcoder::route) and
     /// [`call_matched`](crate::Transcoder::call_matched), see [`Matched::annotate`](crate::Matched::annotate).
     pub rate_limit: Option<RateLimit>,
-    /// `Cache-Control` of successes of REST, and of Connect's GET, unless the service says it itself.
+    /// `Cache-Control` of successes of REST, and of Connect's GET, unless the service says it itself. Not of streams from the service:
+    /// these are `no-store`, whatever is said here or by the service, since they may fail after their 200, and a cache would keep
+    /// what is broken.
     pub cache_control: Option<HeaderValue>,
     /// Whether unary answers to GET and HEAD, of REST and Connect, get a weak `ETag` where the service gives none: a hash of the
     /// body, not of cryptographic strength. Not with a `cache_control` of `no-store`. A tag that the service gives is compared

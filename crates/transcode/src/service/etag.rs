@@ -53,13 +53,18 @@ fn opaque(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Adds to an answer of 200 to GET or HEAD what its caches need, its tag among it, and takes its body away if the client has it:
-/// the body is there already, or the answer is no message.
+/// the body is there already, or the answer is no message. A stream is for no cache.
 pub(super) fn finish(
     route: &RoutePlan,
     asked: &Parts,
     mut response: Response<Body>,
     answers_from: Option<usize>,
 ) -> Response<Body> {
+    if route.rpc.is_server_streaming() {
+        // It may fail after its 200, and a cache would keep what is broken.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return response;
+    }
     if let Some(cache_control) = &route.policy.cache_control {
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| cache_control.clone());
     }

@@ -70,9 +70,6 @@ impl Stream {
         if !self.route.raw_response {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         }
-        if self.form == Form::Events {
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        }
         // Only the status among the initial metadata matters to the end of the stream.
         let initial = initial.clone();
         *response.body_mut() =

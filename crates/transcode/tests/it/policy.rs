@@ -17,7 +17,9 @@ use tower::ServiceExt as _;
 
 use crate::connect::post;
 use crate::pool::{POOL, SET};
-use crate::rest::{GrpcResponse, Log, Seen, answer, builder, collect, ok, request, send_with, service};
+use crate::rest::{
+    GrpcResponse, Log, Seen, answer, builder, collect, frame, ok, request, send_with, service,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -360,6 +362,54 @@ async fn cache_control_is_that_of_successes_unless_the_service_has_its_own() {
     });
     let response = kept().build(upstream).unwrap().oneshot(request("GET", "/v1/books/x", "")).await.unwrap();
     assert_eq!(texts(response.headers(), "cache-control"), ["max-age=1"]);
+}
+
+#[tokio::test]
+async fn streams_are_for_no_cache_whatever_the_policy_and_the_service_say() {
+    let kept = || {
+        let cache_control = Some(HeaderValue::from_static("public, max-age=300"));
+        let builder = builder().expose_metadata(|name| *name == header::CACHE_CONTROL);
+        with(builder, move |_| MethodPolicy {
+            cache_control: cache_control.clone(),
+            ..MethodPolicy::default()
+        })
+    };
+    let (watch, download) = ("/v1/shelves/s/books:watch", "/v1/books/7:downloadParts");
+    for (method, uri, accept) in [
+        ("GET", watch, "*/*"),
+        ("HEAD", watch, "*/*"),
+        ("GET", watch, "application/x-ndjson"),
+        ("GET", watch, "text/event-stream"),
+        ("GET", download, "*/*"),
+    ] {
+        for (own, fails) in [(None, false), (None, true), (Some("max-age=1"), false)] {
+            let upstream = service(Log::default(), move |path| {
+                let message = if path.ends_with("Parts") {
+                    Bytes::from_static(&[0; 5])
+                } else {
+                    frame("Book", &json!({}))
+                };
+                let end = if fails { Status::data_loss("gone") } else { Status::new(Code::Ok, "") };
+                let mut response = answer(vec![message], end);
+                if let Some(own) = own {
+                    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(own));
+                }
+                response
+            });
+            let mut asked = request(method, uri, "");
+            asked.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(accept));
+            asked.headers_mut().insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+            let response = kept().build(upstream).unwrap().oneshot(asked).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{uri}");
+            assert_eq!(texts(response.headers(), "cache-control"), ["no-store"], "{method} {uri} {accept}");
+            assert!(!response.headers().contains_key(header::ETAG));
+        }
+    }
+    // One message is one document, also if many went in.
+    let upstream = service(Log::default(), |_| ok("ListBooksResponse", &json!({})));
+    let imported = kept().build(upstream).unwrap().oneshot(request("POST", "/v1/books:import", "[]"));
+    let response = imported.await.unwrap();
+    assert_eq!(texts(response.headers(), "cache-control"), ["public, max-age=300"]);
 }
 
 #[tokio::test]

@@ -127,3 +127,14 @@ async fn websocket_asks_for_the_key_of_the_method_whatever_connect_is() {
     open(&mut send, keyed).await;
     open(&mut send, handshake(address, "/v1/shelves/s/books:watch?limit=1")).await;
 }
+
+#[tokio::test]
+async fn websocket_over_http2_knows_its_scheme() {
+    let address = start_with(builder(), &Arc::default()).await;
+    let mut send = connect(address).await;
+    for (origin, status) in [("http", 200), ("https", 403)] {
+        let mut request = handshake(address, "/v1/books:chat");
+        request.headers_mut().insert("origin", format!("{origin}://{address}").parse().unwrap());
+        assert_eq!(send.send_request(request).await.unwrap().status(), status, "{origin}");
+    }
+}

@@ -4,6 +4,7 @@
 //! nothing else. What can be told before the socket opens, as a bad query, is told over HTTP.
 
 mod life;
+mod origin;
 mod session;
 
 use std::sync::Arc;
@@ -48,7 +49,11 @@ const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PA
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocket {
     /// Origins whose pages may open sockets, as browsers send them: `https://app.example`. A browser sends cookies along from any page; so
-    /// only the host's own pages may do it besides, and who sends no `Origin`, which is no browser. Default: none.
+    /// only pages of the same origin may do it besides, and who sends no `Origin`, which is no browser. Default: none.
+    ///
+    /// The same origin is the same scheme, host and port (RFC 6454). The scheme is what the request's extensions have as
+    /// [`http::uri::Scheme`], for layers that know where TLS ends; otherwise that of the request's URI, which is there over HTTP/2, and if
+    /// there is none, that of the page.
     pub origins: Vec<String>,
     /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. What it sends is
     /// such a sign, and the room that it makes for more. Default: 30 seconds; `None`: never.
@@ -135,23 +140,12 @@ impl Engine {
             answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if !self.allows(parts) {
+        if !origin::allows(parts, &self.websocket.origins) {
             let mut error = bad(StatusCode::FORBIDDEN, "pages of this origin may not open WebSockets");
             error.code = tonic::Code::PermissionDenied;
             return Err(error);
         }
         Ok(response)
-    }
-
-    fn allows(&self, parts: &Parts) -> bool {
-        let Some(origin) = parts.headers.get(header::ORIGIN) else { return true };
-        let Ok(origin) = origin.to_str() else { return false };
-        // HTTP/2 has an authority for it.
-        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        let host = parts.headers.get(header::HOST).map_or(authority, |host| host.to_str().ok());
-        let own = origin.split_once("://").map(|(_, authority)| authority);
-        let is_own = own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
-        is_own || self.websocket.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
     }
 }
 

@@ -35,3 +35,5 @@ mod websocket;
 mod websocket_bounds;
 #[cfg(feature = "websocket")]
 mod websocket_http2;
+#[cfg(feature = "websocket")]
+mod websocket_pressure;

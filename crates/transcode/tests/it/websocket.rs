@@ -54,7 +54,10 @@ impl Drop for Ended {
 
 /// The service: `Chat` echoes, and fails on the title "fail"; `WatchBooks` gives the titles that the limit asks for; `ImportBooks`
 /// counts.
-async fn serve(shown: Arc<Shown>, request: Request<tonic::body::Body>) -> Result<GrpcResponse, Status> {
+pub(crate) async fn serve(
+    shown: Arc<Shown>,
+    request: Request<tonic::body::Body>,
+) -> Result<GrpcResponse, Status> {
     let path = request.uri().path().to_owned();
     let mut body = request.into_body();
     if path == "/test.Library/ImportBooks" {
@@ -356,68 +359,6 @@ async fn websocket_ends_the_call_when_the_client_is_gone() {
     send(&mut client, "").await;
     assert_eq!(closed(&mut client).await, (1000, String::new()));
     assert_eq!(shown.broken.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn websocket_holds_the_service_back_for_a_client_that_does_not_read() {
-    let shown = Arc::new(Shown::default());
-    let address = start_with(builder(), &shown).await;
-    // A gigabyte, if somebody took it.
-    let mut client = open(address, "/v1/shelves/s/books:watch?limit=1000000").await;
-    let mut before = 0;
-    // Sockets have room for some; then it stands still.
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let given = shown.given.load(Ordering::SeqCst);
-        if given == before && given > 0 {
-            break;
-        }
-        before = given;
-    }
-    assert!(before < 50_000, "{before} messages were taken for a client that reads none");
-    for n in 0..before + 10 {
-        assert_eq!(json_of(&mut client).await["title"], n.to_string());
-    }
-}
-
-#[tokio::test]
-async fn websocket_holds_the_client_back_for_a_service_that_does_not_read() {
-    let shown = Arc::new(Shown { permits: Some(Semaphore::new(1)), ..Shown::default() });
-    let keep_alive = Some(Duration::from_millis(100));
-    let patient = builder().websocket(WebSocket { keep_alive, ..WebSocket::default() });
-    let address = start_with(patient, &shown).await;
-    let (mut sink, mut stream) = open(address, "/v1/books:chat").await.split();
-    let message = json!({"title": "x".repeat(100_000)}).to_string();
-    let sent = Arc::new(AtomicUsize::new(0));
-    let count = sent.clone();
-    let sender = tokio::spawn(async move {
-        for _ in 0..500 {
-            sink.send(Message::text(&message)).await.unwrap();
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-        sink.send(Message::text("")).await.unwrap();
-    });
-    let mut before = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = sent.load(Ordering::SeqCst);
-        if now == before && now > 0 {
-            break;
-        }
-        before = now;
-    }
-    assert!(before < 400, "{before} messages were taken for a service that reads one");
-    // Nobody listened to the client: its silence is no reason to leave it.
-    shown.permits.as_ref().unwrap().add_permits(500);
-    let mut echoed = 0;
-    while let Some(Ok(message)) = stream.next().await {
-        echoed += usize::from(message.is_text());
-        if message.is_close() {
-            break;
-        }
-    }
-    assert_eq!(echoed, 500);
-    sender.await.unwrap();
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use futures::SinkExt as _;
 use http::{HeaderValue, Response};
 use riskmesh_transcode::{Builder, IdempotencyKey, MethodPolicy, WebSocket};
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
@@ -52,22 +52,75 @@ async fn websocket_leaves_a_client_that_takes_nothing_of_a_stream() {
     let address = start_with(impatient(), &shown).await;
     let deaf = open(address, "/v1/shelves/s/books:watch?limit=1000000").await;
     until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
-    drop(deaf);
+    // It finds so when it reads at last.
+    let mut deaf: TcpStream = deaf.into_inner();
+    let end = tokio::time::timeout(Duration::from_secs(20), async {
+        while deaf.read(&mut [0; 1 << 10]).await.is_ok_and(|count| count > 0) {}
+    });
+    end.await.expect("the connection ends");
 }
 
 #[tokio::test]
 async fn websocket_finds_a_client_gone_while_the_service_takes_nothing() {
-    let shown = Arc::new(Shown { permits: Some(Semaphore::new(0)), ..Shown::default() });
-    let mut client = open(start_with(impatient(), &shown).await, "/v1/books:chat").await;
-    for _ in 0..8 {
-        send(&mut client, r#"{"title":"nobody takes it"}"#).await;
+    let patient = || builder().websocket(WebSocket { keep_alive: None, ..WebSocket::default() });
+    // What is read ahead of the service; and more than that, where only the connection tells.
+    for (transcoder, size, pings) in [(patient(), 10, 0), (impatient(), 10_000, 3)] {
+        let shown = Arc::new(Shown { permits: Some(Semaphore::new(0)), ..Shown::default() });
+        let mut client = open(start_with(transcoder, &shown).await, "/v1/books:chat").await;
+        for _ in 0..10 {
+            send(&mut client, &json!({"title": "x".repeat(size)}).to_string()).await;
+        }
+        // It is still there, whether anybody listens to it or not.
+        for _ in 0..pings {
+            assert!(next(&mut client).await.is_ping());
+        }
+        assert_eq!(shown.ended.load(Ordering::SeqCst), 0);
+        drop(client);
+        until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
+        assert_eq!(shown.taken.load(Ordering::SeqCst), 0);
     }
-    // It is still there, and nobody listens to it: that is no reason to leave it.
-    for _ in 0..3 {
-        assert!(next(&mut client).await.is_ping());
+}
+
+#[tokio::test]
+async fn websocket_answers_a_ping_and_a_close_while_the_service_takes_nothing() {
+    let shown = Arc::new(Shown { permits: Some(Semaphore::new(0)), ..Shown::default() });
+    let patient = builder().websocket(WebSocket { keep_alive: None, ..WebSocket::default() });
+    let mut client = open(start_with(patient, &shown).await, "/v1/books:chat").await;
+    for n in 0..10u8 {
+        send(&mut client, r#"{"title":"nobody takes it"}"#).await;
+        client.send(Message::Ping(vec![n].into())).await.unwrap();
+        assert_eq!(next(&mut client).await, Message::Pong(vec![n].into()));
     }
     assert_eq!(shown.ended.load(Ordering::SeqCst), 0);
-    drop(client);
+    client.close(None).await.unwrap();
+    assert_eq!(next(&mut client).await, Message::Close(None));
+    until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
+    assert_eq!(shown.taken.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn websocket_takes_each_byte_of_a_slow_message_as_a_sign_of_life() {
+    let shown = Arc::new(Shown::default());
+    let client = open(start_with(impatient(), &shown).await, "/v1/books:chat").await;
+    let mut stream: TcpStream = client.into_inner();
+    // Masked with zeros.
+    let message = br#"{"id":"slow"}"#;
+    let header = [0x81, 0x80 | message.len() as u8, 0, 0, 0, 0];
+    let (start, drops) = message.split_at(message.len() - 6);
+    stream.write_all(&[&header[..], start].concat()).await.unwrap();
+    for drop in drops {
+        // In the middle of a frame there is no place for a pong: the next byte is the answer.
+        let mut ping = [0; 2];
+        let asked = tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut ping));
+        asked.await.expect("a ping in time").unwrap();
+        assert_eq!(ping, [0x89, 0]);
+        stream.write_all(&[*drop]).await.unwrap();
+    }
+    let mut echo = [0; 15];
+    stream.read_exact(&mut echo).await.unwrap();
+    assert_eq!(&echo[2..], message);
+    // Who stops in the middle is left.
+    stream.write_all(&header).await.unwrap();
     until("the call ends", || shown.ended.load(Ordering::SeqCst) > 0).await;
 }
 

@@ -1,4 +1,4 @@
-//! Signs of life: what the client sends, and the room that it makes for what is sent to it.
+//! Signs of life: each byte that the client sends, and the room that it makes for what is sent to it.
 
 use std::io;
 use std::pin::Pin;
@@ -26,13 +26,14 @@ impl Life {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn sign(&self) {
+    fn sign(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     pub(super) fn listen(&self, listens: bool) {
-        self.sign();
-        self.unheard.store(!listens, Ordering::Relaxed);
+        if self.unheard.swap(!listens, Ordering::Relaxed) == listens {
+            self.sign();
+        }
     }
 
     pub(super) fn is_heard(&self) -> bool {
@@ -62,8 +63,8 @@ impl Life {
     }
 }
 
-/// A connection that notes when the client makes room after there was none. Room that was there from the start is the system's,
-/// and no sign.
+/// A connection that notes what the client sends, and when it makes room after there was none. Room that was there from the start is
+/// the system's, and no sign.
 #[derive(Debug)]
 pub(super) struct Watched<C> {
     connection: C,
@@ -83,7 +84,12 @@ impl<C: AsyncRead + Unpin> AsyncRead for Watched<C> {
         cx: &mut Context<'_>,
         bytes: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_read(cx, bytes)
+        let before = bytes.filled().len();
+        let read = Pin::new(&mut self.connection).poll_read(cx, bytes);
+        if bytes.filled().len() > before {
+            self.life.sign();
+        }
+        read
     }
 }
 
@@ -129,5 +135,20 @@ mod tests {
         client.read_exact(&mut [0; 8]).await.unwrap();
         more.await.unwrap();
         assert!(life.since(before));
+    }
+
+    #[tokio::test]
+    async fn a_byte_that_comes_is_a_sign_and_the_end_is_none() {
+        let life = Arc::new(Life::new());
+        let (connection, mut client) = tokio::io::duplex(8);
+        let mut watched = Watched::new(connection, life.clone());
+        let before = Instant::now();
+        client.write_all(b"x").await.unwrap();
+        watched.read_exact(&mut [0]).await.unwrap();
+        assert!(life.since(before));
+        drop(client);
+        let before = Instant::now();
+        assert_eq!(watched.read(&mut [0]).await.unwrap(), 0);
+        assert!(!life.since(before));
     }
 }

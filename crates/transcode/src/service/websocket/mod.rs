@@ -3,6 +3,7 @@
 //! The handshake is a GET of the method's path, over HTTP/2 a CONNECT, whatever HTTP method its rule has, since browsers send
 //! nothing else. What can be told before the socket opens, as a bad query, is told over HTTP.
 
+mod ahead;
 mod life;
 mod origin;
 mod session;
@@ -44,8 +45,12 @@ const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PA
 /// HTTP/2, clients may use it (RFC 8441) where the server says so, by `enable_connect_protocol()` of hyper's builder; `axum::serve`
 /// does.
 ///
-/// A browser cannot send `Authorization` here: who needs it lets a layer above read a cookie or a ticket of the query, and put the
-/// header there.
+/// A browser cannot send headers of its own here, as `Authorization`, or the `Idempotency-Key` that a
+/// [`MethodPolicy`](crate::MethodPolicy) may ask for: who needs them lets a layer above read a cookie, a ticket or another parameter of
+/// the query, and put the header there.
+///
+/// A service that takes nothing holds the client back. Some 16 kB of messages are read ahead of it, so that a client that pings, closes or is gone
+/// is heard nevertheless; one that has sent more is heard again when the service goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocket {
     /// Origins whose pages may open sockets, as browsers send them: `https://app.example`. A browser sends cookies along from any page; so
@@ -55,8 +60,8 @@ pub struct WebSocket {
     /// [`http::uri::Scheme`], for layers that know where TLS ends; otherwise that of the request's URI, which is there over HTTP/2, and if
     /// there is none, that of the page.
     pub origins: Vec<String>,
-    /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. What it sends is
-    /// such a sign, and the room that it makes for more. Default: 30 seconds; `None`: never.
+    /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. Every byte that it
+    /// sends is such a sign, also of a message that takes long, and so is the room that it makes for more. Default: 30 seconds; `None`: never.
     pub keep_alive: Option<Duration>,
 }
 

@@ -1,5 +1,6 @@
 //! A socket that is open: what the client sends becomes the frames of the call as the service takes them, what the service
-//! answers becomes messages as the client takes them. Between the two there is never more than a message each way.
+//! answers becomes messages as the client takes them. Between the two there is never more than a message each way, and what is read
+//! ahead of the service to hear the client.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -23,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tonic::Status;
 use tower::{Service, ServiceExt as _};
 
+use super::ahead::{Ahead, Part};
 use super::life::{Life, Watched};
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Kind, Result};
@@ -50,14 +52,6 @@ enum End {
     Broken(CloseCode, Box<Error>),
     /// The client is gone, or has closed.
     Gone,
-}
-
-/// What goes to the service.
-enum Part {
-    Frame(Bytes),
-    /// The end of what the client sends, with its last frame where that is known. Without it the call is broken off: a client that is
-    /// gone has not said everything.
-    Last(Option<Bytes>),
 }
 
 pub(super) struct Session {
@@ -96,17 +90,13 @@ impl Session {
         let sink = Sink::new(sink);
         let (send, receive) = mpsc::channel(1);
         let first = self.first.take();
-        let sender = match first {
-            Some(frame) => {
-                // There is room for one, and nothing more will come.
-                let _ = send.try_send(Part::Last(Some(frame)));
-                drop(send);
-                None
-            }
-            None => Some(send),
-        };
+        let said = first.is_some();
+        if let Some(frame) = first {
+            // There is room for one.
+            let _ = send.try_send(Part::Last(Some(frame)));
+        }
         let end = {
-            let mut up = pin!(self.up(&mut stream, sender, &sink, life));
+            let mut up = pin!(self.up(&mut stream, said, send, &sink, life));
             let mut down = pin!(self.down(&sink, receive, upstream));
             let mut silent = pin!(self.keep_alive(&sink, life));
             tokio::select! {
@@ -121,21 +111,35 @@ impl Session {
         let _ = tokio::time::timeout(GOODBYE, self.close(sink.into_inner(), stream, end)).await;
     }
 
-    /// Takes what the client sends. It comes to an end only where the session does.
+    /// Takes what the client sends, which may have said everything. It comes to an end only where the session does.
     async fn up(
         &self,
         stream: &mut SplitStream<Socket>,
-        mut sender: Option<mpsc::Sender<Part>>,
+        mut said: bool,
+        send: mpsc::Sender<Part>,
         sink: &Sink,
         life: &Life,
     ) -> End {
+        let mut ahead = Ahead::default();
         loop {
-            let message = match stream.next().await {
+            life.listen(ahead.has_room());
+            let message = tokio::select! {
+                biased;
+                permit = send.reserve(), if !ahead.is_empty() => {
+                    match permit {
+                        Ok(permit) => if let Some(part) = ahead.pop() { permit.send(part) },
+                        // Who takes no more has ended the call, or will.
+                        Err(_) => ahead = Ahead::default(),
+                    }
+                    continue;
+                }
+                message = stream.next(), if ahead.has_room() => message,
+            };
+            let message = match message {
                 None | Some(Ok(Message::Close(_))) => return End::Gone,
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return broken(&error),
             };
-            life.sign();
             let is_end = match &message {
                 Message::Text(text) => text.is_empty(),
                 Message::Binary(_) => false,
@@ -146,13 +150,13 @@ impl Session {
                 },
                 _ => continue,
             };
-            let Some(send) = &sender else {
+            if said {
                 if is_end {
                     continue;
                 }
                 let error = Error::boxed(Kind::Body, "a message after the last one");
                 return End::Call(Err(error));
-            };
+            }
             let more = self.route.rpc.is_client_streaming();
             let part = if is_end {
                 Part::Last(None)
@@ -163,13 +167,8 @@ impl Session {
                     Err(end) => return end,
                 }
             };
-            life.listen(false);
-            // Who takes no more has ended the call, or will.
-            let taken = send.send(part).await.is_ok();
-            life.listen(true);
-            if taken && (is_end || !more) {
-                sender = None;
-            }
+            ahead.push(part);
+            said = is_end || !more;
         }
     }
 

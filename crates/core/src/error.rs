@@ -73,12 +73,15 @@ codes! {
     AccountNotFound "ACCOUNT_NOT_FOUND" NotFound 404 false "Account not found" "Check the account id; deleted accounts are gone.";
     AddressNotFound "ADDRESS_NOT_FOUND" NotFound 404 false "The client has no address" "PUT an address first.";
     TransactionNotFound "TRANSACTION_NOT_FOUND" NotFound 404 false "Transaction not found" "Check the transaction id.";
+    PaymentNotFound "PAYMENT_NOT_FOUND" NotFound 404 false "Payment not found" "Check the payment id.";
     RouteNotFound "ROUTE_NOT_FOUND" Unimplemented 404 false "No such path" "See /openapi/v1.json and /openapi/v2.json for the paths there are.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" Unimplemented 405 false "The path does not take this HTTP method" "The Allow header lists the methods it takes.";
     NotAcceptable "NOT_ACCEPTABLE" InvalidArgument 406 false "None of the accepted media types can be given" "Accept application/json.";
     RequestTimeout "REQUEST_TIMEOUT" Cancelled 408 true "The request did not arrive in time" "Send the whole request without pauses.";
     AlreadyExists "ALREADY_EXISTS" AlreadyExists 409 false "It exists already" "Use another id, or PATCH the one that exists.";
     Conflict "CONFLICT" Aborted 409 true "Somebody else changed it at the same time" "Read it again and repeat the change.";
+    IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" AlreadyExists 409 false "The idempotency key was used for another request" "Send the request that the key was first used for, or another key.";
+    RequestInProgress "REQUEST_IN_PROGRESS" Aborted 409 true "The same request is being worked on" "Repeat it after Retry-After: it is then answered, not done again.";
     Gone "GONE" NotFound 410 false "It is gone for good" "Remove your reference to it.";
     PreconditionFailed "PRECONDITION_FAILED" FailedPrecondition 412 false "A precondition does not hold" "Read the resource again; its state or version is another one.";
     PayloadTooLarge "PAYLOAD_TOO_LARGE" OutOfRange 413 false "The request body is too large" "Send less at a time.";

@@ -39,6 +39,8 @@ packages! {
     clients { v1 = "riskmesh.clients.v1" }
     /// Entries on accounts.
     transactions { v1 = "riskmesh.transactions.v1" }
+    /// Orders to move money.
+    payments { v1 = "riskmesh.payments.v1" }
     /// Risk scores.
     analytics { v1 = "riskmesh.analytics.v1", v2 = "riskmesh.analytics.v2" }
     /// What services tell each other through the log.

@@ -9,5 +9,6 @@ mod contract;
 mod durability;
 mod grpc;
 mod import;
+mod payments;
 mod rest;
 mod support;

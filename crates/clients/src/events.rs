@@ -8,6 +8,7 @@
 use crate::domain::account::Account;
 use crate::domain::client::Client;
 use crate::error::Error;
+use crate::payments::Payments;
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::clients::Clients;
@@ -17,7 +18,7 @@ use api::events::v1::{ClientChanged, TransactionsRecorded};
 use async_trait::async_trait;
 use bus::outbox::Intents;
 use bus::{Bus, Event, Outbox, Outgoing, PendingSource, Pointer, event, kinds};
-use riskmesh_core::{AccountId, ClientId, Clock, TenantId};
+use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, PaymentId, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ const TELLING: usize = 256;
 const CLIENT: &str = "clients.client";
 const ACCOUNT: &str = "clients.account";
 const MONTHS: &str = "clients.months";
+const PAYMENT: &str = "clients.payment";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -81,6 +83,14 @@ impl Events {
         ids: &[AccountId],
     ) -> Result<Intents, riskmesh_core::Error> {
         self.intend(ids.iter().map(|id| Pointer::new(ACCOUNT, format!("{tenant}\n{id}"))).collect()).await
+    }
+
+    pub(crate) async fn intend_payment(
+        &self,
+        tenant: &TenantId,
+        id: &PaymentId,
+    ) -> Result<Intents, riskmesh_core::Error> {
+        self.intend(vec![Pointer::new(PAYMENT, format!("{tenant}\n{id}"))]).await
     }
 
     pub(crate) async fn intend_months(
@@ -314,6 +324,33 @@ fn ids(outgoing: &[Outgoing]) -> HashSet<String> {
         .iter()
         .filter_map(|outgoing| outgoing.record.headers.text(event::CE_ID).map(str::to_owned))
         .collect()
+}
+
+/// Books payments that were cut off. What there is to tell is told of their entries.
+pub(crate) struct PaymentSource(pub(crate) Payments);
+
+#[async_trait]
+impl PendingSource for PaymentSource {
+    fn kind(&self) -> &'static str {
+        PAYMENT
+    }
+
+    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
+        let (tenant, id) =
+            std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a payment")?;
+        let (tenant, id) = (TenantId::new(tenant)?, PaymentId::new(id)?);
+        let Some(payment) = self.0.rows.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
+        match self.0.settled(&tenant, payment).await {
+            Ok(_) => Ok(Vec::new()),
+            // Rejected: that is settled, too.
+            Err(error) if error.code == ErrorCode::AccountNotFound => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 struct ClientSource(Arc<Events>);

@@ -1,7 +1,7 @@
-//! Clients, their addresses and accounts, and the entries on those accounts: the master data and the ledger that everything else
+//! Clients, their addresses and accounts, the entries on those accounts, and payments: the master data and the ledger that everything else
 //! is computed from.
 //!
-//! [`Service::new`] makes the three gRPC services of the role `clients`. State is in the store only: any replica serves any request.
+//! [`Service::new`] makes the four gRPC services of the role `clients`. State is in the store only: any replica serves any request.
 
 mod domain;
 mod error;
@@ -11,6 +11,7 @@ mod ledger;
 mod masters;
 mod opening;
 mod paging;
+mod payments;
 mod repo;
 mod rpc;
 mod tables;
@@ -21,12 +22,15 @@ pub use tables::ALL as TABLES;
 
 use api::clients::v1::accounts_service_server::AccountsServiceServer;
 use api::clients::v1::clients_service_server::ClientsServiceServer;
+use api::payments::v1::payments_service_server::PaymentsServiceServer;
 use api::transactions::v1::transactions_service_server::TransactionsServiceServer;
 use bus::{Bus, Outbox, PendingSource};
-use events::Events;
+use events::{Events, PaymentSource};
+use idempotency::Keys;
 use ingest::Ingest;
 use ledger::Ledger;
 use masters::Masters;
+use payments::Payments;
 use policy::Policy;
 use repo::accounts::Accounts;
 use repo::buckets::Buckets;
@@ -36,7 +40,7 @@ use repo::transactions::Transactions;
 use riskmesh_core::Clock;
 use riskmesh_core::cipher::ColumnCipher;
 use riskmesh_core::cursor::Cursors;
-use rpc::{AccountsRpc, ClientsRpc, TransactionsRpc};
+use rpc::{AccountsRpc, ClientsRpc, PaymentsRpc, TransactionsRpc};
 use std::sync::Arc;
 use store::Store;
 use tokio_util::task::TaskTracker;
@@ -57,6 +61,8 @@ pub struct Deps {
     pub outbox: Outbox,
     /// Lists in constant time at any offset; one for all services of a process.
     pub lists: store::list::Lists,
+    /// Idempotency keys.
+    pub keys: Keys,
     /// Seals personal data.
     pub cipher: ColumnCipher,
     /// Seals page cursors.
@@ -72,17 +78,20 @@ pub struct Service {
     clients: ClientsRpc,
     accounts: AccountsRpc,
     transactions: TransactionsRpc,
+    payments: PaymentsRpc,
     events: Arc<Events>,
 }
 
 impl Service {
     /// The service on these dependencies.
     pub fn new(deps: Deps) -> Self {
-        let Deps { store, bus, outbox, lists, cipher, cursors, policy, clock } = deps;
+        let Deps { store, bus, outbox, lists, keys, cipher, cursors, policy, clock } = deps;
         let clients = Clients::new(store.clone(), cipher.clone());
         let accounts = Accounts::new(store.clone());
         let buckets = Buckets::new(store.clone());
-        let transactions = Transactions::new(store, cipher);
+        let transactions = Transactions::new(store.clone(), cipher.clone());
+
+        let rows = repo::payments::Payments::new(store, lists.clone(), cipher);
         let lists = Lists::new(lists);
         let events = Arc::new(Events {
             clients: clients.clone(),
@@ -107,17 +116,20 @@ impl Service {
             clock: clock.clone(),
         };
         let ingest = Ingest {
-            accounts,
+            accounts: accounts.clone(),
             buckets: buckets.clone(),
             transactions: transactions.clone(),
             events: events.clone(),
             owners,
-            clock,
+            clock: clock.clone(),
         };
+        let payments =
+            Payments { accounts, rows, ingest: ingest.clone(), keys, events: events.clone(), clock };
         let ledger = Ledger { buckets, transactions };
         Self {
             clients: ClientsRpc { masters: masters.clone(), cursors: cursors.clone() },
             accounts: AccountsRpc { masters: masters.clone(), cursors: cursors.clone() },
+            payments: PaymentsRpc { payments, cursors: cursors.clone() },
             transactions: TransactionsRpc { masters, ingest, ledger, cursors, policy },
             events,
         }
@@ -127,6 +139,7 @@ impl Service {
     pub fn routes(&self) -> Routes {
         Routes::new(ClientsServiceServer::new(self.clients.clone()))
             .add_service(AccountsServiceServer::new(self.accounts.clone()))
+            .add_service(PaymentsServiceServer::new(self.payments.clone()))
             .add_service(
                 TransactionsServiceServer::new(self.transactions.clone())
                     .max_decoding_message_size(MAX_REQUEST_BYTES),
@@ -135,7 +148,9 @@ impl Service {
 
     /// What finds events that a crash left behind.
     pub fn sources(&self) -> Vec<Arc<dyn PendingSource>> {
-        self.events.sources()
+        let mut sources = self.events.sources();
+        sources.push(Arc::new(PaymentSource(self.payments.payments.clone())));
+        sources
     }
 
     /// Waits until everything that was acknowledged so far has been told of.

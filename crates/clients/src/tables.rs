@@ -1,4 +1,4 @@
-//! The tables of this service. Rows of the first five are written conditionally only, so that versions and counts are exact.
+//! The tables of this service. Rows of all but the entries' ids are written conditionally only, so that versions and counts are exact.
 
 use store::{Table, asc, bigint, blob, boolean, desc, int, text, timestamp};
 
@@ -75,6 +75,28 @@ pub(crate) static TRANSACTION_IDS: Table =
         blob("content"),
     ]);
 
+/// One row a payment.
+pub(crate) static PAYMENTS: Table = Table::new("payments", &[text("tenant"), text("payment_id")]).values(&[
+    bigint("version"),
+    bigint("ordinal"),
+    int("status"),
+    text("account_id"),
+    text("client_id"),
+    bigint("amount_minor"),
+    text("currency"),
+    blob("counterparty_account"),
+    text("counterparty_country"),
+    blob("reference"),
+    timestamp("created_at"),
+]);
+
 /// All tables of this service.
-pub static ALL: &[&Table] =
-    &[&CLIENTS, &ACCOUNTS, &ACCOUNTS_BY_CLIENT, &TRANSACTION_BUCKETS, &TRANSACTIONS, &TRANSACTION_IDS];
+pub static ALL: &[&Table] = &[
+    &CLIENTS,
+    &ACCOUNTS,
+    &ACCOUNTS_BY_CLIENT,
+    &TRANSACTION_BUCKETS,
+    &TRANSACTIONS,
+    &TRANSACTION_IDS,
+    &PAYMENTS,
+];

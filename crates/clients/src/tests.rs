@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod payments;
+
 use crate::domain::entry::tests::message;
 use crate::ingest::Recorded;
 use crate::masters::{AccountStart, ListStart};
@@ -24,7 +26,7 @@ use futures::StreamExt as _;
 use riskmesh_core::cipher::{ColumnCipher, Key};
 use riskmesh_core::clock::{DAY_MS, HOUR_MS};
 use riskmesh_core::cursor::Cursors;
-use riskmesh_core::{AccountId, Currency, ErrorCode, SystemClock, TenantId, Timestamp};
+use riskmesh_core::{AccountId, Clock, Currency, ErrorCode, SystemClock, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,21 +53,26 @@ fn keys() -> (ColumnCipher, Cursors) {
 }
 
 fn open_store(dir: &Path) -> Arc<dyn Store> {
-    let tables = [store::list::TABLES, bus::TABLES, TABLES].concat();
+    let tables = [store::list::TABLES, bus::TABLES, idempotency::TABLES, TABLES].concat();
     Arc::new(store_embedded::Embedded::open(store_embedded::Options::new(dir, tables)).unwrap())
 }
 
 impl World {
     async fn on(store: Arc<dyn Store>, under: Arc<dyn Store>) -> Self {
-        let clock = Arc::new(SystemClock);
+        Self::with_clock(store, under, Arc::new(SystemClock)).await
+    }
+
+    async fn with_clock(store: Arc<dyn Store>, under: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let bus = bus::Embedded::open(under, clock.clone(), topic::ALL).await.unwrap();
         let outbox = Outbox::new(store.clone(), clock.clone(), "test");
         let (cipher, cursors) = keys();
+        let keys_store = store.clone();
         let service = Service::new(Deps {
             store: store.clone(),
             bus: bus.clone(),
             outbox: outbox.clone(),
             lists: store::list::Lists::new(store, clock.clone()),
+            keys: idempotency::Keys::new(keys_store, clock.clone(), idempotency::Sharing::Alone).unwrap(),
             cipher,
             cursors,
             policy: Arc::new(policy::Policy::new().unwrap()),

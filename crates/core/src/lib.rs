@@ -13,5 +13,5 @@ pub mod page;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Detail, Error, ErrorCode, Result, ServiceError};
-pub use id::{AccountId, ClientId, TenantId, TransactionId};
+pub use id::{AccountId, ClientId, PaymentId, TenantId, TransactionId};
 pub use money::{Currency, Money};

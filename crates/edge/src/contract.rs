@@ -28,6 +28,7 @@ pub(crate) fn builder(pool: DescriptorPool) -> Builder {
         .field_behavior(FieldBehavior { output_only: true, ..FieldBehavior::IGNORED })
         // An answer has the schema that its document tells.
         .partial_responses(false)
+        .expose_metadata(|name| matches!(name.as_str(), "etag" | "location" | "idempotent-replayed"))
         .success_status(success_status)
         .policy(policy)
 }

@@ -10,8 +10,8 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "authorization, content-type, accept, idempotency-key, if-match, if-none-match, prefer, \
                                traceparent, tracestate, x-request-id, x-request-timeout, grpc-timeout, x-grpc-web, x-user-agent, \
                                connect-protocol-version, connect-timeout-ms";
-const RESPONSE_HEADERS: &str = "x-request-id, traceparent, etag, location, link, deprecation, sunset, retry-after, ratelimit, \
-                                ratelimit-policy, www-authenticate, allow, grpc-status, grpc-message, grpc-status-details-bin";
+const RESPONSE_HEADERS: &str = "x-request-id, traceparent, etag, location, idempotent-replayed, link, deprecation, sunset, \
+                                retry-after, ratelimit, ratelimit-policy, www-authenticate, allow, grpc-status, grpc-message, grpc-status-details-bin";
 /// How long a browser may remember a preflight's answer, in seconds.
 const MAX_AGE: &str = "600";
 

@@ -19,6 +19,7 @@ impl Key {
         let text = value.trim_ascii();
         let text = match text {
             [b'"', inside @ .., b'"'] => unescaped(inside),
+            [b'"', ..] => None,
             plain => Some(plain.to_vec()),
         };
         let text = text.filter(|text| (1..=LONGEST).contains(&text.len()));
@@ -75,7 +76,7 @@ mod tests {
     fn a_key_is_short_and_visible() {
         let long = "k".repeat(255);
         assert!(Key::read(long.as_bytes()).is_ok());
-        for bad in ["", "\"\"", "\"a\"b\"", r#""a\b""#, "a\u{7f}", "ä", &format!("{long}k")] {
+        for bad in ["", "\"\"", "\"", "\"a", "\"a\"b\"", r#""a\b""#, "a\u{7f}", "ä", &format!("{long}k")] {
             assert!(Key::read(bad.as_bytes()).is_err(), "{bad}");
         }
     }

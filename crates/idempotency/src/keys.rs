@@ -11,17 +11,29 @@ use store::{Cas, Get, Outcome, Row, Store, Ttl, Upsert, upsert};
 /// How long a key is kept.
 pub const KEPT: Duration = Duration::from_hours(24);
 /// How long a caller may work on a key before another takes over. Longer than any request of a method that takes keys.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(45);
 /// When somebody who comes in between is to ask again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Races that are run before giving up.
 const RACES: usize = 16;
+
+/// Whether other processes work on the keys of the store, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// This process is the only one: whoever held a key before it started is dead.
+    Alone,
+    /// Others may be at work; what they hold is theirs until their lease ends.
+    Shared,
+}
 
 /// Reads and writes keys.
 #[derive(Clone)]
 pub struct Keys {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    sharing: Sharing,
+    /// Names this start of this process.
+    process: [u8; 8],
 }
 
 /// A request with a key.
@@ -56,7 +68,7 @@ pub struct Ticket {
     resource: String,
     decided_at: Timestamp,
     epoch: i64,
-    /// Tells this caller's writes from all others.
+    /// Tells this caller's writes from all others: the process, and the call.
     owner: [u8; 16],
 }
 
@@ -109,8 +121,23 @@ struct Known {
 
 impl Keys {
     /// The keys in a store that was opened with [`TABLES`](crate::TABLES).
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    ///
+    /// # Errors
+    /// The machine gives no random bytes.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, sharing: Sharing) -> Result<Self, Error> {
+        Ok(Self { store, clock, sharing, process: random_bytes().map_err(Error::Random)? })
+    }
+
+    fn owner(&self) -> Result<[u8; 16], Error> {
+        let mut owner: [u8; 16] = random_bytes().map_err(Error::Random)?;
+        owner[..8].copy_from_slice(&self.process);
+        Ok(owner)
+    }
+
+    /// Whether somebody may be at work on it.
+    fn is_held(&self, known: &Known, now: Timestamp) -> bool {
+        known.leased_until > now
+            && (self.sharing == Sharing::Shared || known.owner.starts_with(&self.process))
     }
 
     /// Takes up a request. `resource` is the id of what it would make, if it is new.
@@ -128,7 +155,7 @@ impl Keys {
             resource,
             decided_at: now,
             epoch: 1,
-            owner: random_bytes().map_err(Error::Random)?,
+            owner: self.owner()?,
         };
         let insert = Cas::new(&KEYS, ticket.partition()).if_absent(());
         if self
@@ -162,7 +189,7 @@ impl Keys {
                 // Our own write, of which nobody knew.
                 return Ok(Begun::Run(ticket));
             }
-            if known.leased_until > now {
+            if self.is_held(&known, now) {
                 return Err(Error::Running { wait: ASK_AGAIN });
             }
             let before = known.epoch;
@@ -239,6 +266,7 @@ mod tests {
 
     struct World {
         keys: Keys,
+        store: Arc<dyn Store>,
         clock: Arc<ManualClock>,
         tenant: TenantId,
         _dir: tempfile::TempDir,
@@ -254,8 +282,8 @@ mod tests {
                 Some(faults) => Arc::new(Faulty::new(store, faults, 7)),
                 None => store,
             };
-            let keys = Keys::new(store, clock.clone());
-            Self { keys, clock, tenant: TenantId::new("acme").unwrap(), _dir: dir }
+            let keys = Keys::new(store.clone(), clock.clone(), Sharing::Shared).unwrap();
+            Self { keys, store, clock, tenant: TenantId::new("acme").unwrap(), _dir: dir }
         }
 
         async fn begin(&self, caller: &str, content: &str, resource: &str) -> Result<Begun, Error> {
@@ -323,6 +351,21 @@ mod tests {
         world.keys.finish(&third).await.unwrap();
         assert!(
             matches!(world.begin("ada", "pay 5", "p6").await.unwrap(), Begun::Done(made) if made == "p1")
+        );
+    }
+
+    #[tokio::test]
+    async fn who_is_alone_does_not_wait_for_the_dead() {
+        let mut world = World::new(None);
+        world.run("pay 5", "p1").await;
+        world.keys = Keys::new(world.store.clone(), world.clock.clone(), Sharing::Shared).unwrap();
+        assert!(matches!(world.begin("ada", "pay 5", "p2").await, Err(Error::Running { .. })));
+        world.keys = Keys::new(world.store.clone(), world.clock.clone(), Sharing::Alone).unwrap();
+        let ticket = world.run("pay 5", "p3").await;
+        assert_eq!(ticket.resource(), "p1");
+        assert!(
+            matches!(world.begin("ada", "pay 5", "p4").await, Err(Error::Running { .. })),
+            "not with itself"
         );
     }
 

@@ -9,7 +9,7 @@ mod key;
 mod keys;
 
 pub use key::Key;
-pub use keys::{Begun, KEPT, Keys, Request, Ticket};
+pub use keys::{Begun, KEPT, Keys, Request, Sharing, Ticket};
 
 use riskmesh_core::{ErrorCode, ServiceError};
 use std::time::Duration;

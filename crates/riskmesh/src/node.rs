@@ -129,7 +129,8 @@ pub struct Node {
 
 /// Every table, by the crate that declares it.
 pub fn tables() -> Vec<&'static Table> {
-    let all: [&[&'static Table]; 4] = [store::list::TABLES, bus::TABLES, clients::TABLES, analytics::TABLES];
+    let all: [&[&'static Table]; 5] =
+        [store::list::TABLES, bus::TABLES, idempotency::TABLES, clients::TABLES, analytics::TABLES];
     all.concat()
 }
 
@@ -211,6 +212,8 @@ impl Node {
             bus: bus.clone(),
             outbox: outbox.clone(),
             lists: lists.clone(),
+            keys: idempotency::Keys::new(store.clone(), clock.clone(), idempotency::Sharing::Alone)
+                .map_err(process("prepare idempotency keys"))?,
             cipher: secrets.columns,
             cursors: secrets.cursors.clone(),
             policy: policy.clone(),
@@ -236,6 +239,7 @@ impl Node {
 
         let directory = Directory::default()
             .with(services_of("riskmesh.clients."), &Channel::local(clients_server.clone(), caller("edge")))
+            .with(services_of("riskmesh.payments."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
             .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")));
         let routed = Routed::new(directory);

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod client;
 pub(crate) mod entry;
 pub(crate) mod hours;
+pub(crate) mod payment;
 
 use riskmesh_core::{Detail, Error};
 

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod buckets;
 pub(crate) mod clients;
 pub(crate) mod lists;
+pub(crate) mod payments;
 pub(crate) mod rows;
 pub(crate) mod transactions;
 

@@ -2,10 +2,12 @@
 
 mod accounts;
 mod clients;
+mod payments;
 mod transactions;
 
 pub(crate) use accounts::AccountsRpc;
 pub(crate) use clients::ClientsRpc;
+pub(crate) use payments::PaymentsRpc;
 pub(crate) use transactions::TransactionsRpc;
 
 use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, TenantId};

@@ -38,6 +38,9 @@ pub(super) fn complete(answers: &mut Map<String, Value>, method: &Method, condit
     if conditional.tagged {
         more.push("ETag");
     }
+    if method.idempotency_key {
+        more.push("Idempotent-Replayed");
+    }
     if method.success_status == 201 {
         more.push("Location");
     }
@@ -152,6 +155,7 @@ pub(super) fn headers() -> Value {
         "WWW-Authenticate": header("What is wrong with the token (RFC 6750).", "string"),
         "Accept-Encoding": header("The content codings that a body may have, where its own was not understood.", "string"),
         "ETag": header("Names this state of the resource, for `If-None-Match` and `If-Match`.", "string"),
+        "Idempotent-Replayed": header("`true` where the request was carried out before, and this is its answer.", "boolean"),
         "Location": header("Where the created resource is.", "string"),
         "Deprecation": header("Since when the method is deprecated: `@` and seconds since 1970 (RFC 9745).", "string"),
         "Sunset": header("When the method goes away (RFC 8594).", "string"),

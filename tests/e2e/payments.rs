@@ -1,0 +1,158 @@
+//! Payments over REST, and what becomes of them when the server dies.
+
+use crate::support::{Server, shared};
+use authn::Role;
+use http::Method;
+use riskmesh::http_client::{Answer, Http};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const ACCOUNT: &str = "0000000001";
+
+async fn payer(server: &Server, tenant: &str) -> Http {
+    let mut http = server.as_role(Role::Admin, tenant).await;
+    for (path, body) in [
+        ("/v1/clients", json!({"clientId": "1", "name": "Ada"})),
+        ("/v1/clients/1/accounts", json!({"accountId": ACCOUNT, "currency": "EUR"})),
+    ] {
+        assert_eq!(http.call(Method::POST, path, &[], Some(body)).await.unwrap().status, 201);
+    }
+    http
+}
+
+async fn pay(http: &mut Http, key: &str, body: Value) -> anyhow::Result<Answer> {
+    http.call(Method::POST, "/v1/payments", &[("idempotency-key", key)], Some(body)).await
+}
+
+fn order(amount: Value) -> Value {
+    json!({"accountId": ACCOUNT, "amount": amount, "currency": "EUR"})
+}
+
+/// Every payment of the account, and every transaction that is one.
+async fn booked(http: &mut Http) -> (Vec<Value>, BTreeSet<String>) {
+    let (mut payments, mut entries) = (Vec::new(), BTreeSet::new());
+    for (path, list) in [
+        (format!("/v1/payments?accountId={ACCOUNT}"), "payments"),
+        ("/v1/clients/1/transactions?".to_owned(), "transactions"),
+    ] {
+        let mut next = format!("{path}&limit=1000");
+        loop {
+            let page = http.call(Method::GET, &next, &[], None).await.unwrap();
+            assert_eq!(page.status, 200, "{:#}", page.body);
+            for item in page.body[list].as_array().unwrap() {
+                match list {
+                    "payments" => payments.push(item.clone()),
+                    _ => assert!(entries.insert(item["transactionId"].as_str().unwrap().to_owned())),
+                }
+            }
+            let Some(cursor) = page.body["page"]["nextCursor"].as_str() else { break };
+            next = format!("{path}&limit=1000&cursor={cursor}");
+        }
+    }
+    (payments, entries)
+}
+
+#[tokio::test]
+async fn a_payment_is_made_once_for_its_key() {
+    let mut http = payer(shared(), "paying").await;
+    let made = pay(&mut http, "k-1", order(json!(100))).await.unwrap();
+    assert_eq!(made.status, 201, "{:#}", made.body);
+    assert_eq!((&made.body["amount"], &made.body["status"]), (&json!("100.00"), &json!("booked")));
+    assert!(!made.headers.contains_key("idempotent-replayed"));
+    let id = made.body["paymentId"].as_str().unwrap();
+    assert_eq!(made.headers["location"], format!("/v1/payments/{id}"));
+
+    let again = pay(&mut http, "\"k-1\"", order(json!("100.00"))).await.unwrap();
+    assert_eq!((again.status, &again.body), (201, &made.body));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let other = pay(&mut http, "k-1", order(json!(101))).await.unwrap();
+    assert_eq!((other.status, &other.body["errorCode"]), (409, &json!("IDEMPOTENCY_KEY_REUSED")));
+
+    let get = http.call(Method::GET, &format!("/v1/payments/{id}"), &[], None).await.unwrap();
+    assert_eq!((get.status, &get.body), (200, &made.body));
+    let missing = http.call(Method::GET, "/v1/payments/none", &[], None).await.unwrap();
+    assert_eq!((missing.status, &missing.body["errorCode"]), (404, &json!("PAYMENT_NOT_FOUND")));
+    let (payments, entries) = booked(&mut http).await;
+    assert_eq!((payments.len(), entries.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn concurrent_repeats_over_many_connections_make_one_payment() {
+    payer(shared(), "repeating").await;
+    let tries = (0..16).map(|_| async {
+        let mut http = shared().as_role(Role::Admin, "repeating").await;
+        loop {
+            let answer = pay(&mut http, "k", order(json!("7.50"))).await.unwrap();
+            match answer.status {
+                201 => return answer.body["paymentId"].as_str().unwrap().to_owned(),
+                409 => assert_eq!(answer.body["errorCode"], "REQUEST_IN_PROGRESS"),
+                _ => panic!("{:#}", answer.body),
+            }
+            assert_eq!(answer.headers["retry-after"], "1");
+            tokio::task::yield_now().await;
+        }
+    });
+    let ids: BTreeSet<String> = futures::future::join_all(tries).await.into_iter().collect();
+    assert_eq!(ids.len(), 1);
+    let mut http = shared().as_role(Role::Admin, "repeating").await;
+    assert_eq!(booked(&mut http).await.0.len(), 1);
+}
+
+#[tokio::test]
+async fn no_payment_is_lost_or_doubled_when_the_server_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &["--no-sandbox"]);
+    drop(payer(&server, "dying").await);
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut acknowledged: BTreeSet<String> = BTreeSet::new();
+    for wait in [300, 150, 450] {
+        // Many callers pay as fast as they can, until the server is killed under them.
+        let callers: Vec<_> = (0..8)
+            .map(|_| {
+                let (edge, token, next) = (server.edge, server.token(Role::Admin, "dying"), next.clone());
+                tokio::spawn(async move {
+                    let mut paid = Vec::new();
+                    let Ok(mut http) = Http::connect(edge, Some(token)).await else { return paid };
+                    loop {
+                        let key = next.fetch_add(1, Ordering::Relaxed).to_string();
+                        match pay(&mut http, &key, order(json!("1.00"))).await {
+                            Ok(answer) if answer.status == 201 => paid.push(key),
+                            _ => return paid,
+                        }
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(wait)).await; // the moment of the crash, not a wait for anything
+        server.process.kill().unwrap();
+        for caller in callers {
+            acknowledged.extend(caller.await.unwrap());
+        }
+        server = Server::start(dir.path(), &["--no-sandbox"]);
+    }
+    assert!(acknowledged.len() > 20, "only {} payments were made", acknowledged.len());
+
+    // What nobody has repeated yet is booked or was never made.
+    let mut http = server.as_role(Role::Admin, "dying").await;
+    let (payments, entries) = booked(&mut http).await;
+    assert!(payments.iter().all(|payment| payment["status"] == "booked"));
+    let of = |payments: &[Value]| -> BTreeSet<String> {
+        payments.iter().map(|payment| payment["transactionId"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of(&payments), entries);
+    assert!(payments.len() >= acknowledged.len());
+
+    // Every caller repeats: each key is one payment, and what was acknowledged is told again.
+    let keys = next.load(Ordering::Relaxed);
+    for key in 0..keys {
+        let key = key.to_string();
+        let answer = pay(&mut http, &key, order(json!("1.00"))).await.unwrap();
+        assert_eq!(answer.status, 201, "{:#}", answer.body);
+        assert!(answer.headers.contains_key("idempotent-replayed") || !acknowledged.contains(&key));
+    }
+    let (payments, entries) = booked(&mut http).await;
+    assert_eq!((payments.len(), of(&payments)), (keys, entries));
+}

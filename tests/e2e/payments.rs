@@ -27,8 +27,8 @@ async fn pay(http: &mut Http, key: &str, body: Value) -> anyhow::Result<Answer> 
     http.call(Method::POST, "/v1/payments", &[("idempotency-key", key)], Some(body)).await
 }
 
-fn order(amount: Value) -> Value {
-    json!({"accountId": ACCOUNT, "amount": amount, "currency": "EUR"})
+fn order(amount: impl Into<Value>) -> Value {
+    json!({"accountId": ACCOUNT, "amount": amount.into(), "currency": "EUR"})
 }
 
 /// Every payment of the account, and every transaction that is one.
@@ -58,17 +58,17 @@ async fn booked(http: &mut Http) -> (Vec<Value>, BTreeSet<String>) {
 #[tokio::test]
 async fn a_payment_is_made_once_for_its_key() {
     let mut http = payer(shared(), "paying").await;
-    let made = pay(&mut http, "k-1", order(json!(100))).await.unwrap();
+    let made = pay(&mut http, "k-1", order(100)).await.unwrap();
     assert_eq!(made.status, 201, "{:#}", made.body);
     assert_eq!((&made.body["amount"], &made.body["status"]), (&json!("100.00"), &json!("booked")));
     assert!(!made.headers.contains_key("idempotent-replayed"));
     let id = made.body["paymentId"].as_str().unwrap();
     assert_eq!(made.headers["location"], format!("/v1/payments/{id}"));
 
-    let again = pay(&mut http, "\"k-1\"", order(json!("100.00"))).await.unwrap();
+    let again = pay(&mut http, "\"k-1\"", order("100.00")).await.unwrap();
     assert_eq!((again.status, &again.body), (201, &made.body));
     assert_eq!(again.headers["idempotent-replayed"], "true");
-    let other = pay(&mut http, "k-1", order(json!(101))).await.unwrap();
+    let other = pay(&mut http, "k-1", order(101)).await.unwrap();
     assert_eq!((other.status, &other.body["errorCode"]), (409, &json!("IDEMPOTENCY_KEY_REUSED")));
 
     let get = http.call(Method::GET, &format!("/v1/payments/{id}"), &[], None).await.unwrap();
@@ -85,7 +85,7 @@ async fn concurrent_repeats_over_many_connections_make_one_payment() {
     let tries = (0..16).map(|_| async {
         let mut http = shared().as_role(Role::Admin, "repeating").await;
         loop {
-            let answer = pay(&mut http, "k", order(json!("7.50"))).await.unwrap();
+            let answer = pay(&mut http, "k", order("7.50")).await.unwrap();
             match answer.status {
                 201 => return answer.body["paymentId"].as_str().unwrap().to_owned(),
                 409 => assert_eq!(answer.body["errorCode"], "REQUEST_IN_PROGRESS"),
@@ -118,7 +118,7 @@ async fn no_payment_is_lost_or_doubled_when_the_server_is_killed() {
                     let Ok(mut http) = Http::connect(edge, Some(token)).await else { return paid };
                     loop {
                         let key = next.fetch_add(1, Ordering::Relaxed).to_string();
-                        match pay(&mut http, &key, order(json!("1.00"))).await {
+                        match pay(&mut http, &key, order("1.00")).await {
                             Ok(answer) if answer.status == 201 => paid.push(key),
                             _ => return paid,
                         }
@@ -149,7 +149,7 @@ async fn no_payment_is_lost_or_doubled_when_the_server_is_killed() {
     let keys = next.load(Ordering::Relaxed);
     for key in 0..keys {
         let key = key.to_string();
-        let answer = pay(&mut http, &key, order(json!("1.00"))).await.unwrap();
+        let answer = pay(&mut http, &key, order("1.00")).await.unwrap();
         assert_eq!(answer.status, 201, "{:#}", answer.body);
         assert!(answer.headers.contains_key("idempotent-replayed") || !acknowledged.contains(&key));
     }

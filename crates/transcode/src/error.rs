@@ -105,6 +105,26 @@ impl std::error::Error for Error {
 }
 
 impl Kind {
+    /// Its name as a `reason` of `google.rpc.ErrorInfo`; none for what the service answered, which has reasons of its own.
+    pub fn reason(self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotFound => "ROUTE_NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::Path => "INVALID_PATH",
+            Self::Query => "INVALID_QUERY",
+            Self::Header => "INVALID_HEADER",
+            Self::Body => "INVALID_BODY",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::BodyRead => "BODY_NOT_READ",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::ContentCoding => "UNSUPPORTED_CONTENT_CODING",
+            Self::NotAcceptable => "NOT_ACCEPTABLE",
+            Self::Transport => "SERVICE_UNREACHABLE",
+            Self::BadResponse => "BAD_RESPONSE",
+            Self::Upstream => return None,
+        })
+    }
+
     fn code_and_status(self) -> (Code, StatusCode) {
         match self {
             Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),

@@ -188,8 +188,10 @@ impl Router {
     /// See [`Miss`].
     pub fn find(&self, method: &str, path: &str) -> Result<Found, Miss> {
         let Some(segments) = split(path) else { return Err(Miss::NotFound) };
-        let found = self.best(method, &segments);
-        let found = if method == "HEAD" { found.or_else(|| self.best("GET", &segments)) } else { found };
+        let found = match method {
+            "HEAD" => self.best(&["HEAD"], &segments).or_else(|| self.best(&["GET", ANY_METHOD], &segments)),
+            method => self.best(&[method, ANY_METHOD], &segments),
+        };
         let Some((route, verb)) = found else {
             let allow = self.allowed(&segments);
             return Err(if allow.is_empty() { Miss::NotFound } else { Miss::MethodNotAllowed { allow } });
@@ -215,13 +217,13 @@ impl Router {
         child
     }
 
-    /// The best route for one method, and the verb that was taken from the last segment.
-    fn best<'p>(&self, method: &str, segments: &[&'p str]) -> Option<(usize, Option<&'p str>)> {
+    /// The best route for a method, or else another, and the verb that was taken from the last segment.
+    fn best<'p>(&self, methods: &[&str], segments: &[&'p str]) -> Option<(usize, Option<&'p str>)> {
         let find = |verb: Option<&'p str>| {
             let segments = without(segments, verb);
             let mut best = None;
             self.walk(0, 0, &segments, &mut |node| {
-                best = self.pick(&node.ends, method, verb, &segments);
+                best = self.pick(&node.ends, methods, verb, &segments);
                 best.is_some()
             });
             best.map(|route| (route, verb))
@@ -229,13 +231,12 @@ impl Router {
         self.verb_of(segments).and_then(|verb| find(Some(verb))).or_else(|| find(None))
     }
 
-    /// The route among those that end at a node: one of the method's own, or one of any method.
-    fn pick(&self, ends: &[End], method: &str, verb: Option<&str>, segments: &[&str]) -> Option<usize> {
-        let of = |method: &str| {
-            let mut ends = ends.iter().filter(|end| *end.method == *method && end.verb.as_deref() == verb);
+    /// The route among those that end at a node, by the first of the methods that has one.
+    fn pick(&self, ends: &[End], methods: &[&str], verb: Option<&str>, segments: &[&str]) -> Option<usize> {
+        methods.iter().find_map(|method| {
+            let mut ends = ends.iter().filter(|end| *end.method == **method && end.verb.as_deref() == verb);
             ends.find(|end| self.binds(end.route, segments)).map(|end| end.route)
-        };
-        of(method).or_else(|| of(ANY_METHOD))
+        })
     }
 
     /// Every method that some route has for this path.

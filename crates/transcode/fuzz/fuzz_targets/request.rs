@@ -29,7 +29,7 @@ struct Input<'a> {
 }
 
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 20] = [
     "/v1/shelves/s/books",
     "/v1/shelves/s/books/b",
     "/v1/books/",
@@ -46,6 +46,10 @@ const PATHS: [&str; 16] = [
     "/d/loans/7",
     "/d/7/loans",
     "/v1/shelves/s/books/b?$fields=",
+    "/d/loans:update",
+    "/d/shelf",
+    "/d/shelf:whole",
+    "/d/shelves?shelf.left.left.label=x&",
 ];
 const TYPES: [&str; 12] = [
     "",

@@ -1,6 +1,6 @@
 //! What `google.api.field_behavior` says of fields (AIP-203), and how much of it is held against requests.
 
-use super::{Bound, Field, MessageId, Plans, Taken};
+use super::{Bound, Field, MessageId, Plans, Shape, Taken};
 
 /// Which of the behaviours that `google.api.field_behavior` gives to fields are enforced on requests of REST. It is about what a
 /// client gave, not about values: an explicit `0` or `""` is given, `null` is not.
@@ -70,14 +70,15 @@ impl Plans {
         })
     }
 
-    /// Whether a path of a field mask, in proto names, leads to, or through, a field of which this is true.
+    /// Whether a path of a field mask, in proto names, leads to, or through, a field of which this is true. What lies in lists and maps
+    /// is not looked at.
     pub(crate) fn names(&self, message: MessageId, path: &str, is: impl Fn(&Field) -> bool) -> bool {
         let mut at = Some(message);
         path.split('.').any(|name| {
-            let Some(plan) = at.map(|id| self.get(id)) else { return false };
+            let Some(plan) = at.take().map(|id| self.get(id)) else { return false };
             let Some(index) = plan.names.get(name.as_bytes()) else { return false };
             let field = &plan.fields[index as usize];
-            at = field.message();
+            at = field.message().filter(|_| field.shape == Shape::Singular);
             is(field)
         })
     }

@@ -11,7 +11,8 @@ use crate::error::Error;
 
 /// `{"error":{"code":400,"message":"…","status":"INVALID_ARGUMENT","details":[…]}}` (<https://google.aip.dev/193>).
 ///
-/// Details are those of the service's status; what the transcoder itself found is told as a `google.rpc.BadRequest`. The
+/// Details are those of the service's status; what the transcoder itself found is told as a `google.rpc.BadRequest` and a
+/// `google.rpc.ErrorInfo`, with [`Kind::reason`](crate::Kind::reason) and the domain `transcode`. The
 /// standard types of `google/rpc/error_details.proto` are always understood, others if the descriptors have them; of the
 /// rest the bytes are shown, in base64 under `value`.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,6 +12,8 @@ use super::ErrorContext;
 use crate::error::Error;
 use crate::plan::{Extensions, Plans, PrintOptions, Raw, Reader};
 
+/// The domain of the reasons for which the transcoder itself refuses a call.
+const DOMAIN: &str = "transcode";
 /// More details than this are not shown: a status is small.
 const MOST: usize = 100;
 
@@ -28,6 +30,14 @@ struct BadRequest<'a> {
     #[serde(rename = "@type")]
     kind: &'static str,
     field_violations: Vec<Violation<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorInfo {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    reason: &'static str,
+    domain: &'static str,
 }
 
 #[derive(Serialize)]
@@ -64,6 +74,10 @@ pub(super) fn of(context: &ErrorContext<'_>, error: &Error) -> Vec<Box<RawValue>
                 .collect(),
         };
         details.extend(to_raw_value(&found).ok());
+    }
+    if let Some(reason) = error.kind.reason() {
+        let info = ErrorInfo { kind: "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: DOMAIN };
+        details.extend(to_raw_value(&info).ok());
     }
     details
 }

@@ -1,6 +1,7 @@
 //! Parameters: names and texts that set fields, from a query or a form.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use super::capture::Captured;
 use super::update::{Fixed, UpdateMask};
@@ -22,6 +23,8 @@ pub(crate) struct Parameters<'a> {
     taken: Bound,
     /// Repeated fields and maps met before: they may come again.
     lists: Vec<Vec<u32>>,
+    /// Keys of maps met before, on the wire: `1` and `+1` are one.
+    keys: HashSet<(Vec<u32>, Vec<u8>)>,
     /// The update mask that the query gave.
     mask: Option<UpdateMask>,
     /// The paths that were set in the message of the body's field, in proto names.
@@ -93,6 +96,7 @@ impl<'a> Parameters<'a> {
             behavior,
             taken: taken.clone(),
             lists: Vec::new(),
+            keys: HashSet::new(),
             mask: None,
             sent: Vec::new(),
             fixed: Fixed::default(),
@@ -209,7 +213,9 @@ impl<'a> Parameters<'a> {
         };
         let is_mask =
             self.source == Source::Query && self.resolve(key).is_some_and(|target| target.path == [mask]);
-        let Some(resource) = self.inside(self.route.input, index).filter(|_| is_mask) else {
+        // A second one is refused where it is written.
+        let first = is_mask && self.mask.is_none();
+        let Some(resource) = self.inside(self.route.input, index).filter(|_| first) else {
             return Ok(None);
         };
         let read = super::update::of_query(self.plans, self.route, resource, value).map_err(|problem| {
@@ -238,6 +244,10 @@ impl<'a> Parameters<'a> {
             BodyRule::Field(index) => path[0] == index,
             BodyRule::No => false,
         };
+        let names = key.split_once('[').map_or(key, |(names, _)| names);
+        if names.bytes().filter(|c| *c == b'.').count() >= self.options.max_depth {
+            return Err(fail("nested too deeply", None));
+        }
         let target = match self.resolve(key) {
             Some(target) if source == Source::Form || !in_body(&target.path) => target,
             _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(()),
@@ -260,6 +270,11 @@ impl<'a> Parameters<'a> {
                 "given twice, or set by the path, the body or another member of its oneof",
                 None,
             ));
+        }
+        if let Some(entry) = self.map_key(&target)
+            && !self.keys.insert((target.path.clone(), entry))
+        {
+            return Err(fail("given twice", None));
         }
         if source == Source::Form && self.route.mask.is_some() && !repeats {
             let path = self.proto_path(&target.path);
@@ -301,6 +316,18 @@ impl<'a> Parameters<'a> {
             path.push(index);
         }
         (map_key.is_none() || map).then_some(Target { path, key: map_key })
+    }
+
+    /// The key that a parameter sets of a map, on the wire. One that is malformed is refused where it is written.
+    fn map_key(&self, target: &Target<'_>) -> Option<Vec<u8>> {
+        let (last, above) = target.path.split_last()?;
+        let inside = |at: Option<MessageId>, index: &u32| at.and_then(|id| self.inside(id, *index));
+        let message = above.iter().fold(Some(self.route.input), inside)?;
+        let Shape::Map(entry) = self.plans.get(message).fields[*last as usize].shape else { return None };
+        let mut wire = Vec::new();
+        put_leaf(self.plans, self.plans.get(entry).fields.first()?, target.key?, self.options, &mut wire)
+            .ok()?;
+        Some(wire)
     }
 
     /// The proto names of a path.

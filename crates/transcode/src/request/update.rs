@@ -1,5 +1,7 @@
 //! The update mask of a PATCH (AIP-134), and what field behaviour says of it (AIP-161, AIP-203).
 
+use std::collections::HashSet;
+
 use super::Woven;
 use super::behavior::of_body;
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -9,23 +11,28 @@ use crate::plan::{
 };
 use crate::rule::{BodyRule, RoutePlan};
 
-/// The paths that an update mask names, in proto names, from the resource down.
+/// The paths that an update mask names, in proto names, from the resource down. What is behind a path with `.*` is all that lies in it.
 #[derive(Debug)]
-pub(super) struct UpdateMask(Vec<String>);
+pub(super) struct UpdateMask(HashSet<String>);
 
 impl UpdateMask {
-    /// Whether an update with this mask changes what is at a path. One that names nothing changes all that is given.
+    fn new(paths: impl IntoIterator<Item = String>) -> Self {
+        let whole = |path: String| path.strip_suffix(".*").map(str::to_owned).unwrap_or(path);
+        Self(paths.into_iter().map(whole).collect())
+    }
+
+    /// Whether an update with this mask changes what is at a path: one lookup for each step of it. A mask that names nothing changes
+    /// all that is given.
     pub(super) fn covers(&self, path: &str) -> bool {
-        let covers = |of: &String| {
-            let rest = path.strip_prefix(&**of);
-            of == "*" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.0.is_empty() || self.0.iter().any(covers)
+        let names = |path: &str| self.0.contains(path);
+        let mut above = path.match_indices('.').map(|(dot, _)| &path[..dot]);
+        self.0.is_empty() || names("*") || names(path) || above.any(names)
     }
 
     /// The first path that names what must not change.
     fn unchangeable(&self, plans: &Plans, resource: MessageId) -> Option<String> {
-        let path = self.0.iter().find(|path| plans.names(resource, path, |field| field.immutable))?;
+        let is_fixed = |path: &&String| plans.names(resource, path, |field| field.immutable);
+        let path = self.0.iter().filter(is_fixed).min()?;
         Some(format!("{} is {UNCHANGEABLE}", shown(path.as_bytes())))
     }
 
@@ -38,8 +45,8 @@ impl UpdateMask {
         };
         let masks = fields(wire).filter_map(|(of, raw)| bytes(raw).filter(|_| of == number));
         let paths = masks.flat_map(fields).filter_map(|(of, raw)| bytes(raw).filter(|_| of == 1));
-        let paths: Vec<String> = paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-        (!paths.is_empty()).then_some(Self(paths))
+        let mask = Self::new(paths.map(|path| String::from_utf8_lossy(path).into_owned()));
+        (!mask.0.is_empty()).then_some(mask)
     }
 }
 
@@ -51,7 +58,7 @@ fn bytes(raw: Raw<'_>) -> Option<&[u8]> {
 }
 
 /// Reads the mask that a query gives, and how it reads without what is output-only, which is not named by clients. That is left
-/// where there is nothing else: an empty mask would change everything.
+/// where there is nothing else: an empty mask would change everything. One that is empty from the start is none.
 ///
 /// # Errors
 /// Names what is immutable.
@@ -62,19 +69,18 @@ pub(super) fn of_query(
     text: &str,
 ) -> std::result::Result<Option<(UpdateMask, String)>, String> {
     // What is wrong with it is said where it is written.
-    let Ok(paths) = field_mask_paths(text, true) else { return Ok(None) };
-    let mut mask = UpdateMask(paths);
-    if route.behavior.immutable
-        && let Some(problem) = mask.unchangeable(plans, resource)
-    {
-        return Err(problem);
-    }
+    let Ok(mut paths) = field_mask_paths(text, true) else { return Ok(None) };
     let is_output = |path: &String| plans.names(resource, path, |field| field.output_only);
-    if route.behavior.output_only && !mask.0.iter().all(is_output) {
-        mask.0.retain(|path| !is_output(path));
+    if route.behavior.output_only && !paths.iter().all(is_output) {
+        paths.retain(|path| !is_output(path));
     }
-    let text = mask.0.join(",");
-    Ok(Some((mask, text)))
+    let text = paths.join(",");
+    let mask = UpdateMask::new(paths);
+    match mask.unchangeable(plans, resource).filter(|_| route.behavior.immutable) {
+        Some(problem) => Err(problem),
+        None if mask.0.is_empty() => Ok(None),
+        None => Ok(Some((mask, text))),
+    }
 }
 
 impl Woven {

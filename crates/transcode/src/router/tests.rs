@@ -201,6 +201,20 @@ fn a_route_of_any_method_is_found_behind_one_that_would_bind_nothing() {
 }
 
 #[test]
+fn head_takes_the_route_of_get_before_one_of_any_method() {
+    let mut r = Router::default();
+    r.add("get", "GET", "/a/b").unwrap();
+    r.add("any", "*", "/a/{x}").unwrap();
+    r.add("head", "HEAD", "/h").unwrap();
+    r.add("get h", "GET", "/h").unwrap();
+    let name = |method, path| r.find(method, path).map(|f| r.routes()[f.route].name.clone());
+    assert_eq!(name("HEAD", "/a/b").unwrap(), "get");
+    assert_eq!(name("HEAD", "/a/c").unwrap(), "any");
+    assert_eq!(name("PUT", "/a/b").unwrap(), "any");
+    assert_eq!(name("HEAD", "/h").unwrap(), "head");
+}
+
+#[test]
 fn duplicates_name_both_owners() {
     let mut r = Router::default();
     r.add("pkg.A.Get", "GET", "/a/{x}").unwrap();

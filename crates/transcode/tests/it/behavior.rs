@@ -199,6 +199,21 @@ async fn immutable_fields_are_not_named_by_update_masks() {
         let problem = format!("query parameter updateMask: {path} is {fixed}");
         refused("PATCH", &uri, r#"{"days":1}"#, &problem, "updateMask").await;
     }
+    // What lies in lists and maps is replaced with them, also where a mask reaches into them.
+    for mask in ["guests.*.card", "byRole.x.card"] {
+        sent(builder(), request("PATCH", &format!("/d/loans/7?updateMask={mask}"), "{}")).await.unwrap();
+    }
+    refused(
+        "PATCH",
+        "/d/loans/7?updateMask=days&updateMask=branch",
+        r#"{"days":1}"#,
+        "query parameter updateMask: given twice, or set by the path, the body or another member of its oneof",
+        "updateMask",
+    )
+    .await;
+    // An empty mask is none.
+    let message = json!({"loan": {"id": "7", "days": 1}, "updateMask": "days"});
+    gets("PATCH", "/d/loans/7?updateMask=", r#"{"days":1}"#, message).await;
     let problem = "query parameter updateMask: white space in a field mask";
     refused("PATCH", "/d/loans/7?updateMask=days,%20branch", r#"{"days":1}"#, problem, "updateMask").await;
     // A mask may name what they lie in, if the body does not give them.
@@ -206,6 +221,12 @@ async fn immutable_fields_are_not_named_by_update_masks() {
     gets("PATCH", "/d/loans/7?updateMask=reader", r#"{"reader":{"name":"n"}}"#, message).await;
     for (mask, body, place, field) in [
         ("reader", r#"{"reader":{"name":"n","card":"c"}}"#, "line 1, column 30, reader.card", "reader.card"),
+        (
+            "reader.*",
+            r#"{"reader":{"name":"n","card":"c"}}"#,
+            "line 1, column 30, reader.card",
+            "reader.card",
+        ),
         ("*", r#"{"days":1,"branch":"b"}"#, "line 1, column 20, branch", "branch"),
         ("", r#"{"days":1,"branch":"b"}"#, "line 1, column 20, branch", "branch"),
     ] {
@@ -296,6 +317,40 @@ async fn a_body_names_only_so_much_for_a_mask() {
     assert!(problem.ends_with("names too much for a field mask"), "{problem}");
     // With a mask there is nothing to infer.
     sent(builder(), request("PATCH", "/d/shelf?updateMask=left", &tree(60, 11))).await.unwrap();
+}
+
+#[tokio::test]
+async fn parameters_reach_only_so_deep() {
+    let deep = |levels: usize| vec!["left"; levels].join(".");
+    for levels in [101, 5_000, 12_000] {
+        let name = format!("shelf.{}.label", deep(levels));
+        let shown: String = name.chars().take(64).collect();
+        let problem = format!("query parameter {shown}…: nested too deeply");
+        refused("GET", &format!("/d/shelves?{name}=x"), "", &problem, &format!("{shown}…")).await;
+    }
+    for levels in [101, 200_000] {
+        let body: &'static str = Box::leak(format!("{}.label=x", deep(levels)).into_boxed_str());
+        let (status, problem, _) = sent(builder(), form("PATCH", "/d/shelf", body)).await.unwrap_err();
+        assert_eq!(status, 400);
+        assert!(problem.ends_with("nested too deeply"), "{problem}");
+    }
+    sent(builder(), request("GET", &format!("/d/shelves?shelf.{}.label=x", deep(90)), "")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mask_and_a_body_of_any_size_are_compared_in_time_of_their_length() {
+    let paths = vec!["z"; 100_000].join(",");
+    let tree = |levels: usize| {
+        (0..levels).fold(r#"{"mark":"m"}"#.to_owned(), |below, _| {
+            format!(r#"{{"mark":"m","left":{below},"right":{below}}}"#)
+        })
+    };
+    let body = format!(r#"{{"updateMask":"{paths}","shelf":{}}}"#, tree(14));
+    let began = std::time::Instant::now();
+    let answer = sent(builder(), request("PATCH", "/d/shelf:whole", &body)).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    // Compared one by one they would take hours.
+    assert!(began.elapsed().as_secs() < 60);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 use crate::pool::{POOL, parse};
-use crate::rest::{Log, answer, builder, collect, service};
+use crate::rest::{Log, answer, builder, collect, ok, request, service};
 
 const DESCRIPTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/render/details.binpb");
 
@@ -122,5 +122,25 @@ async fn details_that_are_no_status_do_no_harm() {
         let response = failing(status, riskmesh_transcode::Aip193, true).await;
         let body: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(body["error"]["details"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_transcoders_own_have_a_reason() {
+    let upstream = service(Log::default(), |_| ok("Book", &json!({})));
+    let transcoder = builder().build(upstream).unwrap();
+    for (method, uri, reason) in [
+        ("GET", "/nothing/here", "ROUTE_NOT_FOUND"),
+        ("TRACE", "/v1/shelves/s/books", "METHOD_NOT_ALLOWED"),
+        ("GET", "/v1/shelves/%zz/books", "INVALID_PATH"),
+        ("GET", "/v1/shelves/s/books?nope=1", "INVALID_QUERY"),
+        ("POST", "/v1/shelves/s/books", "INVALID_BODY"),
+    ] {
+        let request = request(method, uri, if method == "POST" { "{" } else { "" });
+        let response = collect(transcoder.clone().oneshot(request).await.unwrap()).await;
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        let info = body["error"]["details"].as_array().unwrap().last().unwrap();
+        let expected = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "transcode"});
+        assert_eq!(*info, expected, "{method} {uri}");
     }
 }

@@ -246,6 +246,7 @@ async fn bad_parameters_are_refused() {
         ("tags.x=1", "tags.x: unknown"),
         ("since.seconds=1", "since.seconds: unknown"),
         ("counts=1", "counts: a map"),
+        ("counts[a]=1&counts[a]=2", "counts[a]: given twice"),
         ("limit[a]=1", "limit[a]: unknown"),
         ("color=PINK", "color: not a value of the enum"),
     ] {

@@ -41,6 +41,8 @@ packages! {
     transactions { v1 = "riskmesh.transactions.v1" }
     /// Orders to move money.
     payments { v1 = "riskmesh.payments.v1" }
+    /// Portfolios, their trades and positions.
+    portfolios { v1 = "riskmesh.portfolios.v1" }
     /// Risk scores.
     analytics { v1 = "riskmesh.analytics.v1", v2 = "riskmesh.analytics.v2" }
     /// What services tell each other through the log.

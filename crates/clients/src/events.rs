@@ -9,16 +9,19 @@ use crate::domain::account::Account;
 use crate::domain::client::Client;
 use crate::error::Error;
 use crate::payments::Payments;
+use crate::portfolios::Portfolios;
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::clients::Clients;
 use crate::repo::lists::Lists;
+use crate::repo::trades::Owner;
 use crate::repo::transactions::{Month, Transactions};
+use crate::trades::Trades;
 use api::events::v1::{ClientChanged, TransactionsRecorded};
 use async_trait::async_trait;
 use bus::outbox::Intents;
 use bus::{Bus, Event, Outbox, Outgoing, PendingSource, Pointer, event, kinds};
-use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, PaymentId, TenantId};
+use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, PaymentId, PortfolioId, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ const CLIENT: &str = "clients.client";
 const ACCOUNT: &str = "clients.account";
 const MONTHS: &str = "clients.months";
 const PAYMENT: &str = "clients.payment";
+const PORTFOLIO: &str = "clients.portfolio";
+const TRADES: &str = "clients.trades";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -91,6 +96,25 @@ impl Events {
         id: &PaymentId,
     ) -> Result<Intents, riskmesh_core::Error> {
         self.intend(vec![Pointer::new(PAYMENT, format!("{tenant}\n{id}"))]).await
+    }
+
+    pub(crate) async fn intend_portfolio(
+        &self,
+        tenant: &TenantId,
+        id: &PortfolioId,
+    ) -> Result<Intents, riskmesh_core::Error> {
+        self.intend(vec![Pointer::new(PORTFOLIO, format!("{tenant}\n{id}"))]).await
+    }
+
+    /// Trades in these partitions of a portfolio.
+    pub(crate) async fn intend_trades(
+        &self,
+        owner: &Owner,
+        shards: impl Iterator<Item = i32>,
+    ) -> Result<Intents, riskmesh_core::Error> {
+        let Owner { tenant, portfolio } = owner;
+        let references = shards.map(|shard| Pointer::new(TRADES, format!("{tenant}\n{portfolio}\n{shard}")));
+        self.intend(references.collect()).await
     }
 
     pub(crate) async fn intend_months(
@@ -346,6 +370,52 @@ impl PendingSource for PaymentSource {
             Err(error) if error.code == ErrorCode::AccountNotFound => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Puts portfolios on the list, or off it, that were cut off before that. There is nothing to tell of.
+pub(crate) struct PortfolioSource(pub(crate) Portfolios);
+
+#[async_trait]
+impl PendingSource for PortfolioSource {
+    fn kind(&self) -> &'static str {
+        PORTFOLIO
+    }
+
+    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
+        let (tenant, id) =
+            std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a portfolio")?;
+        let (tenant, id) = (TenantId::new(tenant)?, PortfolioId::new(id)?);
+        if let Some(portfolio) = self.0.rows.latest(&tenant, &id).await? {
+            self.0.settle(&tenant, portfolio).await?;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The same for the trades of a partition.
+pub(crate) struct TradesSource(pub(crate) Trades);
+
+#[async_trait]
+impl PendingSource for TradesSource {
+    fn kind(&self) -> &'static str {
+        TRADES
+    }
+
+    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
+        let mut parts = std::str::from_utf8(reference)?.split('\n');
+        let mut part = || parts.next().ok_or("reference of trades");
+        let owner = Owner { tenant: TenantId::new(part()?)?, portfolio: PortfolioId::new(part()?)? };
+        self.0.relist(&owner, part()?.parse()?).await?;
+        Ok(Vec::new())
     }
 
     async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {

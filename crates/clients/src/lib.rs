@@ -1,7 +1,7 @@
-//! Clients, their addresses and accounts, the entries on those accounts, and payments: the master data and the ledger that everything else
-//! is computed from.
+//! Clients, their addresses and accounts, the entries on those accounts, payments, portfolios and their trades: the master data and
+//! the ledger that everything else is computed from.
 //!
-//! [`Service::new`] makes the four gRPC services of the role `clients`. State is in the store only: any replica serves any request.
+//! [`Service::new`] makes the gRPC services of the role `clients`. State is in the store only: any replica serves any request.
 
 mod domain;
 mod error;
@@ -12,26 +12,31 @@ mod masters;
 mod opening;
 mod paging;
 mod payments;
+mod portfolios;
 mod repo;
 mod rpc;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trades;
 
 pub use tables::ALL as TABLES;
 
 use api::clients::v1::accounts_service_server::AccountsServiceServer;
 use api::clients::v1::clients_service_server::ClientsServiceServer;
 use api::payments::v1::payments_service_server::PaymentsServiceServer;
+use api::portfolios::v1::portfolios_service_server::PortfoliosServiceServer;
+use api::portfolios::v1::trades_service_server::TradesServiceServer;
 use api::transactions::v1::transactions_service_server::TransactionsServiceServer;
 use bus::{Bus, Outbox, PendingSource};
-use events::{Events, PaymentSource};
+use events::{Events, PaymentSource, PortfolioSource, TradesSource};
 use idempotency::Keys;
 use ingest::Ingest;
 use ledger::Ledger;
 use masters::Masters;
 use payments::Payments;
 use policy::Policy;
+use portfolios::Portfolios;
 use repo::accounts::Accounts;
 use repo::buckets::Buckets;
 use repo::clients::Clients;
@@ -40,11 +45,12 @@ use repo::transactions::Transactions;
 use riskmesh_core::Clock;
 use riskmesh_core::cipher::ColumnCipher;
 use riskmesh_core::cursor::Cursors;
-use rpc::{AccountsRpc, ClientsRpc, PaymentsRpc, TransactionsRpc};
+use rpc::{AccountsRpc, ClientsRpc, PaymentsRpc, PortfoliosRpc, TradesRpc, TransactionsRpc};
 use std::sync::Arc;
 use store::Store;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use trades::Trades;
 
 /// Accounts that a process remembers to exist.
 const KNOWN_ACCOUNTS: u64 = 1_000_000;
@@ -79,6 +85,8 @@ pub struct Service {
     accounts: AccountsRpc,
     transactions: TransactionsRpc,
     payments: PaymentsRpc,
+    portfolios: PortfoliosRpc,
+    trades: TradesRpc,
     events: Arc<Events>,
 }
 
@@ -91,7 +99,9 @@ impl Service {
         let buckets = Buckets::new(store.clone());
         let transactions = Transactions::new(store.clone(), cipher.clone());
 
-        let rows = repo::payments::Payments::new(store, lists.clone(), cipher);
+        let rows = repo::payments::Payments::new(store.clone(), lists.clone(), cipher.clone());
+        let portfolio_rows = repo::portfolios::Portfolios::new(store.clone(), lists.clone(), cipher);
+        let trade_rows = repo::trades::Trades::new(store, lists.clone());
         let lists = Lists::new(lists);
         let events = Arc::new(Events {
             clients: clients.clone(),
@@ -123,13 +133,23 @@ impl Service {
             owners,
             clock: clock.clone(),
         };
-        let payments =
-            Payments { accounts, rows, ingest: ingest.clone(), keys, events: events.clone(), clock };
+        let payments = Payments {
+            accounts,
+            rows,
+            ingest: ingest.clone(),
+            keys,
+            events: events.clone(),
+            clock: clock.clone(),
+        };
+        let portfolios = Portfolios { rows: portfolio_rows, events: events.clone(), clock: clock.clone() };
+        let trades = Trades { portfolios: portfolios.clone(), rows: trade_rows, events: events.clone() };
         let ledger = Ledger { buckets, transactions };
         Self {
             clients: ClientsRpc { masters: masters.clone(), cursors: cursors.clone() },
             accounts: AccountsRpc { masters: masters.clone(), cursors: cursors.clone() },
             payments: PaymentsRpc { payments, cursors: cursors.clone() },
+            portfolios: PortfoliosRpc { portfolios, cursors: cursors.clone() },
+            trades: TradesRpc { trades, cursors: cursors.clone(), clock },
             transactions: TransactionsRpc { masters, ingest, ledger, cursors, policy },
             events,
         }
@@ -140,6 +160,10 @@ impl Service {
         Routes::new(ClientsServiceServer::new(self.clients.clone()))
             .add_service(AccountsServiceServer::new(self.accounts.clone()))
             .add_service(PaymentsServiceServer::new(self.payments.clone()))
+            .add_service(PortfoliosServiceServer::new(self.portfolios.clone()))
+            .add_service(
+                TradesServiceServer::new(self.trades.clone()).max_decoding_message_size(MAX_REQUEST_BYTES),
+            )
             .add_service(
                 TransactionsServiceServer::new(self.transactions.clone())
                     .max_decoding_message_size(MAX_REQUEST_BYTES),
@@ -150,6 +174,8 @@ impl Service {
     pub fn sources(&self) -> Vec<Arc<dyn PendingSource>> {
         let mut sources = self.events.sources();
         sources.push(Arc::new(PaymentSource(self.payments.payments.clone())));
+        sources.push(Arc::new(PortfolioSource(self.portfolios.portfolios.clone())));
+        sources.push(Arc::new(TradesSource(self.trades.trades.clone())));
         sources
     }
 

@@ -90,6 +90,35 @@ pub(crate) static PAYMENTS: Table = Table::new("payments", &[text("tenant"), tex
     timestamp("created_at"),
 ]);
 
+/// One row a portfolio. A deleted one stays as a tombstone.
+pub(crate) static PORTFOLIOS: Table = Table::new("portfolios", &[text("tenant"), text("portfolio_id")])
+    .values(&[
+        bigint("version"),
+        bigint("ordinal"),
+        boolean("deleted"),
+        blob("name"),
+        text("base_currency"),
+        text("client_id"),
+        timestamp("created_at"),
+        timestamp("updated_at"),
+    ]);
+
+/// The trades of a portfolio, spread by their ids. `holdings` is what those of a partition add up to, and changes with them.
+pub(crate) static TRADES: Table = Table::new("trades", &[text("tenant"), text("portfolio_id"), int("shard")])
+    .clustering(&[asc(text("trade_id"))])
+    .statics(&[bigint("version"), blob("holdings")])
+    .values(&[
+        bigint("ordinal"),
+        boolean("deleted"),
+        text("instrument_id"),
+        int("side"),
+        bigint("quantity"),
+        bigint("price"),
+        text("currency"),
+        text("counterparty_id"),
+        timestamp("executed_at"),
+    ]);
+
 /// All tables of this service.
 pub static ALL: &[&Table] = &[
     &CLIENTS,
@@ -99,4 +128,6 @@ pub static ALL: &[&Table] = &[
     &TRANSACTIONS,
     &TRANSACTION_IDS,
     &PAYMENTS,
+    &PORTFOLIOS,
+    &TRADES,
 ];

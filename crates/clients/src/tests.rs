@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod payments;
+mod trades;
 
 use crate::domain::entry::tests::message;
 use crate::ingest::Recorded;

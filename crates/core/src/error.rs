@@ -73,6 +73,8 @@ codes! {
     AccountNotFound "ACCOUNT_NOT_FOUND" NotFound 404 false "Account not found" "Check the account id; deleted accounts are gone.";
     AddressNotFound "ADDRESS_NOT_FOUND" NotFound 404 false "The client has no address" "PUT an address first.";
     TransactionNotFound "TRANSACTION_NOT_FOUND" NotFound 404 false "Transaction not found" "Check the transaction id.";
+    PortfolioNotFound "PORTFOLIO_NOT_FOUND" NotFound 404 false "Portfolio not found" "Check the portfolio id; deleted portfolios are gone.";
+    TradeNotFound "TRADE_NOT_FOUND" NotFound 404 false "Trade not found" "Check the portfolio id and the trade id.";
     PaymentNotFound "PAYMENT_NOT_FOUND" NotFound 404 false "Payment not found" "Check the payment id.";
     RouteNotFound "ROUTE_NOT_FOUND" Unimplemented 404 false "No such path" "See /openapi/v1.json and /openapi/v2.json for the paths there are.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" Unimplemented 405 false "The path does not take this HTTP method" "The Allow header lists the methods it takes.";

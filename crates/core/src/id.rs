@@ -105,6 +105,20 @@ id!(
     "^[A-Za-z0-9._:-]{1,64}$",
     token
 );
+id!(
+    /// A portfolio; the caller chooses it.
+    PortfolioId,
+    "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",
+    "^[A-Za-z0-9._:-]{1,64}$",
+    token
+);
+id!(
+    /// A trade within a portfolio; the caller chooses it.
+    TradeId,
+    "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",
+    "^[A-Za-z0-9._:-]{1,64}$",
+    token
+);
 
 #[cfg(test)]
 mod tests {

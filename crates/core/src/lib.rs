@@ -7,11 +7,13 @@ mod codes;
 pub mod country;
 pub mod cursor;
 pub mod error;
+pub mod fixed;
 pub mod id;
 pub mod money;
 pub mod page;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Detail, Error, ErrorCode, Result, ServiceError};
-pub use id::{AccountId, ClientId, PaymentId, TenantId, TransactionId};
+pub use fixed::{Price, Quantity};
+pub use id::{AccountId, ClientId, PaymentId, PortfolioId, TenantId, TradeId, TransactionId};
 pub use money::{Currency, Money};

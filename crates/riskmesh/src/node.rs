@@ -239,6 +239,10 @@ impl Node {
 
         let directory = Directory::default()
             .with(services_of("riskmesh.clients."), &Channel::local(clients_server.clone(), caller("edge")))
+            .with(
+                services_of("riskmesh.portfolios."),
+                &Channel::local(clients_server.clone(), caller("edge")),
+            )
             .with(services_of("riskmesh.payments."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
             .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")));

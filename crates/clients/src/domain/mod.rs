@@ -3,8 +3,11 @@
 pub(crate) mod account;
 pub(crate) mod client;
 pub(crate) mod entry;
+pub(crate) mod holdings;
 pub(crate) mod hours;
 pub(crate) mod payment;
+pub(crate) mod portfolio;
+pub(crate) mod trade;
 
 use riskmesh_core::{Detail, Error};
 

@@ -6,7 +6,9 @@ pub(crate) mod buckets;
 pub(crate) mod clients;
 pub(crate) mod lists;
 pub(crate) mod payments;
+pub(crate) mod portfolios;
 pub(crate) mod rows;
+pub(crate) mod trades;
 pub(crate) mod transactions;
 
 /// How often a conditional write that lost a race is tried again before the caller is told.

@@ -3,14 +3,18 @@
 mod accounts;
 mod clients;
 mod payments;
+mod portfolios;
+mod trades;
 mod transactions;
 
 pub(crate) use accounts::AccountsRpc;
 pub(crate) use clients::ClientsRpc;
 pub(crate) use payments::PaymentsRpc;
+pub(crate) use portfolios::PortfoliosRpc;
+pub(crate) use trades::TradesRpc;
 pub(crate) use transactions::TransactionsRpc;
 
-use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, TenantId};
+use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, PortfolioId, TenantId, TradeId};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -27,6 +31,16 @@ fn client_id(text: &str) -> Result<ClientId, Error> {
 fn account_id(text: &str) -> Result<AccountId, Error> {
     AccountId::new(text)
         .map_err(|error| Error::invalid(Detail::expected("accountId", error.expected, error.pattern)))
+}
+
+fn portfolio_id(text: &str) -> Result<PortfolioId, Error> {
+    PortfolioId::new(text)
+        .map_err(|error| Error::invalid(Detail::expected("portfolioId", error.expected, error.pattern)))
+}
+
+fn trade_id(text: &str) -> Result<TradeId, Error> {
+    TradeId::new(text)
+        .map_err(|error| Error::invalid(Detail::expected("tradeId", error.expected, error.pattern)))
 }
 
 /// The strong ETag of a version (RFC 9110).

@@ -27,6 +27,16 @@ const PATTERNS: &[(&str, &str, &str)] = &[
         "must be 1 to 34 letters, digits, '.', '_', ':' or '-'",
         "check::token(value, 34)",
     ),
+    (
+        "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$",
+        "must be a language tag such as de-AT",
+        "check::language(value)",
+    ),
+    (
+        "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
+        "must be a time zone such as Europe/Vienna",
+        "check::time_zone(value)",
+    ),
 ];
 
 struct Extensions {

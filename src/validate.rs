@@ -113,6 +113,29 @@ mod check {
             && value.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b':' | b'-'))
     }
 
+    /// The form of a language tag (BCP 47): a language, and up to three subtags.
+    pub(super) fn language(value: &str) -> bool {
+        let mut tags = value.split('-');
+        let language = tags.next().unwrap_or_default();
+        let subtag =
+            |tag: &str| (2..=8).contains(&tag.len()) && tag.bytes().all(|c| c.is_ascii_alphanumeric());
+        (2..=3).contains(&language.len())
+            && language.bytes().all(|c| c.is_ascii_lowercase())
+            && tags.clone().count() <= 3
+            && tags.all(subtag)
+    }
+
+    /// The form of a name of the time zone database: an area, and up to two places in it.
+    pub(super) fn time_zone(value: &str) -> bool {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'+' | b'-'))
+        };
+        value.starts_with(|c: char| c.is_ascii_alphabetic())
+            && value.split('/').count() <= 3
+            && value.split('/').all(part)
+    }
+
     /// So many characters, none of them a control character.
     pub(super) fn text(value: &str, min: u64, max: u64, path: &Path<'_>, report: &mut Report) {
         // A string of at most `max` bytes has at most `max` characters: counting is for the rare long one.
@@ -298,6 +321,22 @@ mod tests {
         let named = |name: String| CreateClientRequest { client: Some(Client { name, ..client() }) };
         assert!(validate(&named("é".repeat(200))).is_ok());
         assert!(validate(&named("é".repeat(201))).is_err());
+    }
+
+    #[test]
+    fn languages_and_time_zones_have_their_forms() {
+        for good in ["de", "de-AT", "zh-Hant-TW", "gsw", "de-CH-1996"] {
+            assert!(check::language(good), "{good}");
+        }
+        for bad in ["", "d", "DE", "de_AT", "de-", "de-A", "deutsch", "de-AT-x-y", "de-a-b-c-d"] {
+            assert!(!check::language(bad), "{bad}");
+        }
+        for good in ["UTC", "Europe/Vienna", "America/Argentina/Ushuaia", "Etc/GMT+12"] {
+            assert!(check::time_zone(good), "{good}");
+        }
+        for bad in ["", "/", "Europe/", "1/2", "a/b/c/d", "Europe Vienna", "../etc"] {
+            assert!(!check::time_zone(bad), "{bad}");
+        }
     }
 
     #[test]

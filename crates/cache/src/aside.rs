@@ -131,6 +131,21 @@ impl<V: Value> CacheAside<V> {
         self.inner.look(&key).await.map(|(_, value)| value)
     }
 
+    /// Write-through: takes a value that was just written where it is kept, so that the next reader has it. Who is late with an older
+    /// version changes nothing.
+    pub async fn put(&self, key: &str, written: Loaded<V>) {
+        let key = self.inner.key(key);
+        // A load that runs may have read what was there before.
+        self.inner.flights().running.remove(&key);
+        let began = self.inner.clock.now();
+        let until = began.plus(self.inner.config.tombstone_ttl);
+        // What is older goes, also where the new value cannot be taken.
+        if let Err(error) = self.inner.cache.remove(&key, written.version, until).await {
+            tracing::error!(prefix = self.inner.config.prefix, %error, "invalidation failed");
+        }
+        self.inner.keep(&key, &written, began).await;
+    }
+
     /// Says that the data changed: from now on no value below version `floor` is served or taken. After an update that made
     /// version `v` the floor is `v`; after a deletion, which was a version too, the same. Loads that run are answered, but who asks
     /// from now on gets a new one.

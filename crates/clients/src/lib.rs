@@ -13,6 +13,7 @@ mod opening;
 mod paging;
 mod payments;
 mod portfolios;
+mod preferences;
 mod repo;
 mod rpc;
 mod tables;
@@ -22,8 +23,10 @@ mod trades;
 
 pub use tables::ALL as TABLES;
 
+use ::cache::Cache;
 use api::clients::v1::accounts_service_server::AccountsServiceServer;
 use api::clients::v1::clients_service_server::ClientsServiceServer;
+use api::clients::v1::preferences_service_server::PreferencesServiceServer;
 use api::payments::v1::payments_service_server::PaymentsServiceServer;
 use api::portfolios::v1::portfolios_service_server::PortfoliosServiceServer;
 use api::portfolios::v1::trades_service_server::TradesServiceServer;
@@ -37,6 +40,7 @@ use masters::Masters;
 use payments::Payments;
 use policy::Policy;
 use portfolios::Portfolios;
+use preferences::Preferences;
 use repo::accounts::Accounts;
 use repo::buckets::Buckets;
 use repo::clients::Clients;
@@ -45,7 +49,7 @@ use repo::transactions::Transactions;
 use riskmesh_core::Clock;
 use riskmesh_core::cipher::ColumnCipher;
 use riskmesh_core::cursor::Cursors;
-use rpc::{AccountsRpc, ClientsRpc, PaymentsRpc, PortfoliosRpc, TradesRpc, TransactionsRpc};
+use rpc::{AccountsRpc, ClientsRpc, PaymentsRpc, PortfoliosRpc, PreferencesRpc, TradesRpc, TransactionsRpc};
 use std::sync::Arc;
 use store::Store;
 use tokio_util::task::TaskTracker;
@@ -67,6 +71,8 @@ pub struct Deps {
     pub outbox: Outbox,
     /// Lists in constant time at any offset; one for all services of a process.
     pub lists: store::list::Lists,
+    /// Keeps preferences that are asked for often.
+    pub cache: Arc<dyn Cache>,
     /// Idempotency keys.
     pub keys: Keys,
     /// Seals personal data.
@@ -86,6 +92,7 @@ pub struct Service {
     transactions: TransactionsRpc,
     payments: PaymentsRpc,
     portfolios: PortfoliosRpc,
+    preferences: PreferencesRpc,
     trades: TradesRpc,
     events: Arc<Events>,
 }
@@ -93,10 +100,11 @@ pub struct Service {
 impl Service {
     /// The service on these dependencies.
     pub fn new(deps: Deps) -> Self {
-        let Deps { store, bus, outbox, lists, keys, cipher, cursors, policy, clock } = deps;
+        let Deps { store, bus, outbox, lists, cache, keys, cipher, cursors, policy, clock } = deps;
         let clients = Clients::new(store.clone(), cipher.clone());
         let accounts = Accounts::new(store.clone());
         let buckets = Buckets::new(store.clone());
+        let preferences = (store.clone(), cipher.clone(), cache, clock.clone());
         let transactions = Transactions::new(store.clone(), cipher.clone());
 
         let rows = repo::payments::Payments::new(store.clone(), lists.clone(), cipher.clone());
@@ -143,11 +151,14 @@ impl Service {
         };
         let portfolios = Portfolios { rows: portfolio_rows, events: events.clone(), clock: clock.clone() };
         let trades = Trades { portfolios: portfolios.clone(), rows: trade_rows, events: events.clone() };
+        let (own_store, own_cipher, cache, own_clock) = preferences;
+        let preferences = Preferences::new(masters.clone(), own_store, own_cipher, cache, own_clock);
         let ledger = Ledger { buckets, transactions };
         Self {
             clients: ClientsRpc { masters: masters.clone(), cursors: cursors.clone() },
             accounts: AccountsRpc { masters: masters.clone(), cursors: cursors.clone() },
             payments: PaymentsRpc { payments, cursors: cursors.clone() },
+            preferences: PreferencesRpc { preferences },
             portfolios: PortfoliosRpc { portfolios, cursors: cursors.clone() },
             trades: TradesRpc { trades, cursors: cursors.clone(), clock },
             transactions: TransactionsRpc { masters, ingest, ledger, cursors, policy },
@@ -159,6 +170,7 @@ impl Service {
     pub fn routes(&self) -> Routes {
         Routes::new(ClientsServiceServer::new(self.clients.clone()))
             .add_service(AccountsServiceServer::new(self.accounts.clone()))
+            .add_service(PreferencesServiceServer::new(self.preferences.clone()))
             .add_service(PaymentsServiceServer::new(self.payments.clone()))
             .add_service(PortfoliosServiceServer::new(self.portfolios.clone()))
             .add_service(

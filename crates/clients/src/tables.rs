@@ -119,6 +119,14 @@ pub(crate) static TRADES: Table = Table::new("trades", &[text("tenant"), text("p
         timestamp("executed_at"),
     ]);
 
+/// One row a client that ever set preferences. `client_since` tells it from an earlier client of the same id.
+pub(crate) static CLIENT_PREFERENCES: Table =
+    Table::new("client_preferences", &[text("tenant"), text("client_id")]).values(&[
+        bigint("version"),
+        blob("content"),
+        timestamp("client_since"),
+    ]);
+
 /// All tables of this service.
 pub static ALL: &[&Table] = &[
     &CLIENTS,
@@ -130,4 +138,5 @@ pub static ALL: &[&Table] = &[
     &PAYMENTS,
     &PORTFOLIOS,
     &TRADES,
+    &CLIENT_PREFERENCES,
 ];

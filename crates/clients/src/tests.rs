@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod payments;
+mod preferences;
 mod trades;
 
 use crate::domain::entry::tests::message;
@@ -74,6 +75,7 @@ impl World {
             outbox: outbox.clone(),
             lists: store::list::Lists::new(store, clock.clone()),
             keys: idempotency::Keys::new(keys_store, clock.clone(), idempotency::Sharing::Alone).unwrap(),
+            cache: Arc::new(cache::Memory::new(clock.clone(), 1 << 20)),
             cipher,
             cursors,
             policy: Arc::new(policy::Policy::new().unwrap()),

@@ -207,11 +207,13 @@ impl Node {
             default_timeout: config.edge.request_timeout,
         };
 
+        let cache: Arc<dyn cache::Cache> = Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES));
         let clients = Arc::new(clients::Service::new(clients::Deps {
             store: store.clone(),
             bus: bus.clone(),
             outbox: outbox.clone(),
             lists: lists.clone(),
+            cache: cache.clone(),
             keys: idempotency::Keys::new(store.clone(), clock.clone(), idempotency::Sharing::Alone)
                 .map_err(process("prepare idempotency keys"))?,
             cipher: secrets.columns,
@@ -227,7 +229,7 @@ impl Node {
                 bus: bus.clone(),
                 outbox: outbox.clone(),
                 lists: lists.clone(),
-                cache: Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES)),
+                cache,
                 cursors: secrets.cursors,
                 clients: Channel::local(clients_server.clone(), caller("analytics")),
                 member: instance.as_str().into(),

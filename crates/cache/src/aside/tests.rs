@@ -264,3 +264,22 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn what_is_written_through_is_read_and_never_gives_way_to_what_was_before() {
+    let (aside, _) = aside(0.0);
+    let (open, gate) = oneshot::channel::<()>();
+    let slow = aside.get_or_load(KEY, || async move {
+        gate.await.unwrap();
+        Ok(Loaded { version: 1, value: 1 })
+    });
+    let mut slow = pin!(slow);
+    assert!(poll!(&mut slow).is_pending());
+    aside.put(KEY, Loaded { version: 2, value: 2 }).await;
+    assert_eq!(aside.get(KEY).await, Some(2));
+    open.send(()).unwrap();
+    assert_eq!(slow.await.unwrap(), 1, "who began before is answered");
+    assert_eq!(aside.get(KEY).await, Some(2));
+    aside.put(KEY, Loaded { version: 1, value: 1 }).await;
+    assert_eq!(aside.get(KEY).await, Some(2), "a late writer changes nothing");
+}

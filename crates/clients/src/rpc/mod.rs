@@ -4,6 +4,7 @@ mod accounts;
 mod clients;
 mod payments;
 mod portfolios;
+mod preferences;
 mod trades;
 mod transactions;
 
@@ -11,6 +12,7 @@ pub(crate) use accounts::AccountsRpc;
 pub(crate) use clients::ClientsRpc;
 pub(crate) use payments::PaymentsRpc;
 pub(crate) use portfolios::PortfoliosRpc;
+pub(crate) use preferences::PreferencesRpc;
 pub(crate) use trades::TradesRpc;
 pub(crate) use transactions::TransactionsRpc;
 

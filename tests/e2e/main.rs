@@ -12,3 +12,4 @@ mod import;
 mod payments;
 mod rest;
 mod support;
+mod sweep;

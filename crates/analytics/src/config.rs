@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
-    /// The model file; see `models/scorecard-1.toml`.
+    /// The model file; see `models/scorecard-2.toml`.
     pub model: Option<PathBuf>,
     /// The country risk lists; see `models/refdata/country-risk-2026-02-13.toml`.
     pub country_risk: Option<PathBuf>,
@@ -158,7 +158,7 @@ mod tests {
     fn without_settings_the_program_s_own_files_are_used() {
         let config = Config::default();
         config.check().unwrap();
-        assert_eq!(config.load_model().unwrap().version, "scorecard-1");
+        assert_eq!(config.load_model().unwrap().version, "scorecard-2");
         assert_eq!(config.load_refdata().unwrap().version(), RefData::builtin().unwrap().version());
     }
 
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(error.to_string(), format!("analytics.model: read {}", path.display()));
         std::fs::write(&path, "version = 1").unwrap();
         assert!(matches!(config.load_model(), Err(Error::Invalid { key: "model", .. })));
-        std::fs::write(&path, Model::BUILTIN.replace("scorecard-1", "draft-2")).unwrap();
+        std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
         assert_eq!(config.load_model().unwrap().version, "draft-2");
     }
 
@@ -185,7 +185,7 @@ mod tests {
         assert!(matches!(config.load_model(), Err(Error::Signature { key: "model", .. })), "not signed");
         std::fs::write(directory.path().join("model.toml.sig"), sign(Model::BUILTIN.as_bytes())).unwrap();
         config.load_model().unwrap();
-        std::fs::write(&path, Model::BUILTIN.replace("scorecard-1", "draft-2")).unwrap();
+        std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
         assert!(matches!(config.load_model(), Err(Error::Signature { .. })), "changed after it was signed");
     }
 

@@ -85,7 +85,7 @@ impl Gather {
 
     /// How far back hours count. What lies before tells a score only since when the client is observed.
     fn window_ms(&self) -> i64 {
-        self.model.window.flow_ms().max(i64::from(self.model.confidence.depth_days) * DAY_MS)
+        self.model.window.history_ms().max(i64::from(self.model.confidence.depth_days) * DAY_MS)
     }
 
     /// The entries that the order-dependent rules look at.

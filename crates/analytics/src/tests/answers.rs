@@ -53,7 +53,7 @@ async fn a_risk_shows_its_category_and_reasons() {
     let directory = tempfile::tempdir().unwrap();
     let world = with_clients(directory.path(), 2).await;
     let risk = world.risk("1").await;
-    assert_eq!(risk.model_version, "scorecard-1");
+    assert_eq!(risk.model_version, "scorecard-2");
     assert!(risk.refdata_version.contains("fatf-2026-02-13"), "{}", risk.refdata_version);
     assert_eq!(api::time::from_proto(&risk.last_updated.unwrap()), NOW);
     let risk = risk.risk.unwrap();
@@ -163,7 +163,7 @@ async fn another_model_scores_everybody_anew() {
     world.stop().await;
 
     let file = directory.path().join("model.toml");
-    let other = Model::BUILTIN.replace("version = \"scorecard-1\"", "version = \"draft-2\"");
+    let other = Model::BUILTIN.replace("version = \"scorecard-2\"", "version = \"draft-2\"");
     std::fs::write(&file, other.replace("call-for-action = 85", "call-for-action = 91")).unwrap();
     let config = Config { model: Some(file), ..Config::default() };
     let reopened = async || World::start_on(Arc::new(open(directory.path())), &fake, &config).await;

@@ -1,7 +1,7 @@
 //! What a model's numbers may be. A model that passes cannot make a score that is out of range.
 
-use super::{Behaviour, Customer, Error, Product, Scorecard, Weights};
-use crate::time::HOUR_MS;
+use super::{Behaviour, Customer, Error, Product, Scorecard, Weights, Window};
+use crate::time::{DAY_MS, HOUR_MS};
 
 type Checked = Result<(), Error>;
 
@@ -31,12 +31,15 @@ pub(super) fn card(card: &Scorecard) -> Checked {
     let ascending = bands.medium_from >= 1 && bands.medium_from < bands.high_from && bands.high_from <= 100;
     ensure(ascending, "bands", "1 to 100, ascending")?;
     ensure(
-        are_days(card.window.retained_days) && are_days(card.window.flow_days),
+        are_days(card.window.retained_days)
+            && are_days(card.window.flow_days)
+            && card.window.history_days.is_none_or(are_days),
         "window",
         "1 to 3660 days",
     )?;
     customer(&card.customer)?;
     behaviour(&card.behaviour, card.window.retained_ms())?;
+    comparisons(&card.behaviour, &card.window)?;
     product(&card.product)?;
     let confidence = &card.confidence;
     ensure(
@@ -91,6 +94,41 @@ fn behaviour(behaviour: &Behaviour, retained_ms: i64) -> Checked {
     Ok(())
 }
 
+/// The rules that compare with the past, where a model has them.
+fn comparisons(behaviour: &Behaviour, window: &Window) -> Checked {
+    let remembered = |days: u32| days >= 1 && i64::from(days) * DAY_MS <= window.history_ms();
+    let sigmas = |sigmas: u32| (1..=10).contains(&sigmas);
+    let expected = "at least 1, within window.history-days";
+    if let Some(rule) = &behaviour.dormant_reactivation {
+        let key = "behaviour.dormant-reactivation";
+        ensure(remembered(rule.silent_days) && remembered(rule.within_days), key, expected)?;
+        ensure(
+            rule.min_past >= 2 && sigmas(rule.sigmas),
+            key,
+            "at least 2 for min-past, 1 to 10 for sigmas",
+        )?;
+    }
+    if let Some(rule) = &behaviour.spike {
+        let key = "behaviour.spike";
+        ensure(remembered(rule.history_days) && rule.min_days >= 2, key, "a past of at least 2 days")?;
+        let above = (10_000..=1_000_000).contains(&rule.over_maximum_bp) && sigmas(rule.sigmas);
+        ensure(above, key, "10000 to 1000000 for over-maximum-bp, 1 to 10 for sigmas")?;
+    }
+    if let Some(rule) = &behaviour.high_risk_flow {
+        let key = "behaviour.high-risk-flow";
+        ensure(
+            is_bp(rule.share_bp) && rule.min_count >= 1,
+            key,
+            "1 to 10000 for share-bp, at least 1 for min-count",
+        )?;
+    }
+    if let Some(rule) = &behaviour.benford {
+        let critical = (1..=1_000_000).contains(&rule.critical_milli);
+        ensure(rule.min_count >= 20 && critical, "behaviour.benford", "at least 20 for min-count")?;
+    }
+    Ok(())
+}
+
 /// Everything in the file that is points.
 fn points(card: &Scorecard) -> Vec<u8> {
     let (geography, channel) = (&card.geography, &card.channel);
@@ -106,6 +144,16 @@ fn points(card: &Scorecard) -> Vec<u8> {
     points.extend([rapid.points, rapid.each_further, rapid.cap]);
     for fan in [&card.behaviour.fan_in, &card.behaviour.fan_out] {
         points.extend([fan.points, fan.each_further, fan.cap]);
+    }
+    if let Some(rule) = &card.behaviour.dormant_reactivation {
+        points.extend([rule.points, rule.each_further, rule.cap]);
+    }
+    if let Some(rule) = &card.behaviour.spike {
+        points.extend([rule.points, rule.each_further, rule.cap]);
+    }
+    points.extend(card.behaviour.high_risk_flow.as_ref().map(|rule| rule.points));
+    if let Some(rule) = &card.behaviour.benford {
+        points.extend([rule.points, rule.each_further, rule.cap]);
     }
     points.push(card.product.private_banking.points);
     points.extend([channel.branch, channel.atm, channel.online, channel.mobile, channel.intermediary]);

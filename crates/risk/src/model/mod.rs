@@ -54,7 +54,9 @@ impl std::ops::Deref for Model {
 
 impl Model {
     /// The file that the program ships with.
-    pub const BUILTIN: &'static str = include_str!("../../../../models/scorecard-1.toml");
+    pub const BUILTIN: &'static str = include_str!("../../../../models/scorecard-2.toml");
+    /// The one that it shipped with before; without the typologies that compare with the past.
+    pub const SCORECARD_1: &'static str = include_str!("../../../../models/scorecard-1.toml");
 
     /// Reads a model file, strictly.
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -135,8 +137,17 @@ mod tests {
             [2500, 2000, 2500, 1000, 1000, 1000]
         );
         assert_eq!((model.bands.medium_from, model.bands.high_from), (40, 70));
-        assert_eq!(model.version, "scorecard-1");
+        assert_eq!(model.version, "scorecard-2");
         assert_eq!(model.hash(), StateHash::of(Model::BUILTIN.as_bytes()));
+    }
+
+    #[test]
+    fn the_earlier_model_is_still_read_and_lacks_what_it_did_not_have() {
+        let mut models = Models::new(Model::builtin().unwrap());
+        models.load(Model::parse(Model::SCORECARD_1).unwrap()).unwrap();
+        let earlier = &models.get("scorecard-1").unwrap().behaviour;
+        assert!(earlier.spike.is_none() && earlier.benford.is_none());
+        assert!(models.default_model().behaviour.spike.is_some());
     }
 
     #[test]
@@ -149,11 +160,15 @@ mod tests {
         assert_eq!(key("type = 2500", "type = 2600"), "customer.weights");
         assert_eq!(key("cash = { weight = 3500", "cash = { weight = 3400"), "product.*.weight");
         assert_eq!(key("high-from = 70", "high-from = 40"), "bands");
-        assert_eq!(key("version = \"scorecard-1\"", "version = \"Score card\""), "version");
+        assert_eq!(key("version = \"scorecard-2\"", "version = \"Score card\""), "version");
         assert_eq!(key("hours = 120", "hours = 24"), "behaviour.structuring.windows");
         assert_eq!(key("hours = 120", "hours = 721"), "behaviour.structuring.windows");
         assert_eq!(key("R92 = 90", "R92 = 101"), "points");
         assert_eq!(key("retained-days = 30", "retained-days = 0"), "window");
+        assert_eq!(key("silent-days = 90", "silent-days = 456"), "behaviour.dormant-reactivation");
+        assert_eq!(key("over-maximum-bp = 15000", "over-maximum-bp = 9999"), "behaviour.spike");
+        assert_eq!(key("share-bp = 1000", "share-bp = 0"), "behaviour.high-risk-flow");
+        assert_eq!(key("min-count = 50", "min-count = 5"), "behaviour.benford");
         assert_eq!(
             key("min-counterparties = 5", "min-counterparties = 1"),
             "behaviour.fan-*.min-counterparties"
@@ -180,11 +195,11 @@ mod tests {
     #[test]
     fn models_live_side_by_side_and_a_version_means_one_file() {
         let mut models = Models::new(Model::builtin().unwrap());
-        let draft = || edited("version = \"scorecard-1\"", "version = \"draft-2\"").unwrap();
+        let draft = || edited("version = \"scorecard-2\"", "version = \"draft-2\"").unwrap();
         models.load(draft()).unwrap();
         models.load(draft()).unwrap();
         assert_eq!(models.get("draft-2").unwrap().version, "draft-2");
-        assert_eq!(models.default_model().version, "scorecard-1");
+        assert_eq!(models.default_model().version, "scorecard-2");
         assert_eq!(models.iter().count(), 2);
         let forged = edited("points = 50", "points = 0").unwrap();
         assert!(matches!(models.load(forged), Err(Error::Conflict(_))));

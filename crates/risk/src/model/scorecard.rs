@@ -54,6 +54,9 @@ section!(
         retained_days: u32,
         /// Hours, for shares of flow.
         flow_days: u32,
+        /// Hours, for rules that compare with the past; as many as for shares of flow where nothing is said.
+        #[serde(default)]
+        history_days: Option<u32>,
     }
 );
 section!(
@@ -115,6 +118,84 @@ section!(
         fan_in: Fan,
         /// One account to many receivers.
         fan_out: Fan,
+        /// An account that wakes up.
+        #[serde(default)]
+        dormant_reactivation: Option<DormantReactivation>,
+        /// A day unlike the days before.
+        #[serde(default)]
+        spike: Option<Spike>,
+        /// Money from and to listed countries.
+        #[serde(default)]
+        high_risk_flow: Option<HighRiskFlow>,
+        /// Amounts that nature does not make.
+        #[serde(default)]
+        benford: Option<Benford>,
+    }
+);
+section!(
+    /// See [`crate::typology::dormant`].
+    DormantReactivation {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How long it was silent at least.
+        silent_days: u32,
+        /// How long after that it is looked at.
+        within_days: u32,
+        /// How many entries its past has at least.
+        min_past: u32,
+        /// How many standard deviations above the mean of its past.
+        sigmas: u32,
+    }
+);
+section!(
+    /// See [`crate::typology::spike`].
+    Spike {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How far back a day is compared.
+        history_days: u32,
+        /// How many days with entries that past has at least.
+        min_days: u32,
+        /// How much more than the largest of them, in basis points of it.
+        over_maximum_bp: u32,
+        /// How many standard deviations above their mean.
+        sigmas: u32,
+        /// The least total of a day that is looked at, in major units.
+        min_total: MajorByCurrency,
+    }
+);
+section!(
+    /// See [`crate::typology::high_risk_flow`].
+    HighRiskFlow {
+        /// Points.
+        points: u8,
+        /// The least share of flow.
+        share_bp: u32,
+        /// How many entries at least.
+        min_count: u32,
+    }
+);
+section!(
+    /// See [`crate::typology::benford`].
+    Benford {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How many amounts at least.
+        min_count: u32,
+        /// The critical value of chi-square with 8 degrees of freedom, in thousandths.
+        critical_milli: u32,
     }
 );
 section!(
@@ -299,6 +380,11 @@ impl Window {
     /// Milliseconds that entries are retained for the order-dependent rules.
     pub fn retained_ms(&self) -> i64 {
         i64::from(self.retained_days) * DAY_MS
+    }
+
+    /// Milliseconds of hours that any rule looks at.
+    pub fn history_ms(&self) -> i64 {
+        i64::from(self.history_days.unwrap_or_default().max(self.flow_days)) * DAY_MS
     }
 
     /// Milliseconds of flow that shares are taken of.

@@ -30,6 +30,7 @@ fn find(context: &Context<'_>, typology: &dyn Typology) -> Option<Finding> {
                 entries: &account.entries,
                 hours: &account.hours,
                 model: context.model,
+                refdata: context.refdata,
             })
         })
         .collect();

@@ -52,6 +52,14 @@ reason_codes! {
     FanIn = "FAN_IN",
     /// Many receivers in a short time.
     FanOut = "FAN_OUT",
+    /// An account that was silent for long moves unusual amounts.
+    DormantReactivation = "DORMANT_REACTIVATION",
+    /// A day's total far above those of the months before.
+    Spike = "SPIKE",
+    /// A large share of money from or to listed countries.
+    HighRiskFlow = "HIGH_RISK_FLOW",
+    /// First digits of amounts that do not follow Benford's law.
+    Benford = "BENFORD",
     /// Share of cash.
     ProductCash = "PRODUCT_CASH",
     /// Share of flow that crosses the border.

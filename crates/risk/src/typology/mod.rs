@@ -4,14 +4,20 @@
 //! another one is another module and another line. Rules run over the retained set in canonical order, take every threshold
 //! from the model, and name the transactions of every hit.
 
+pub mod benford;
+pub mod dormant;
 pub mod fan;
+pub mod high_risk_flow;
 pub mod rapid_movement;
+mod sigma;
+pub mod spike;
 pub mod structuring;
 mod window;
 
 use crate::{
     entry::{AccountId, Entry},
     model::Model,
+    refdata::RefData,
     score::ReasonCode,
     state::HourState,
     text::EntryId,
@@ -28,6 +34,8 @@ pub struct Input<'a> {
     pub hours: &'a [&'a HourState],
     /// Where thresholds come from.
     pub model: &'a Model,
+    /// Country lists and rates.
+    pub refdata: &'a RefData,
 }
 
 /// One finding on one account.
@@ -54,8 +62,8 @@ impl Hit {
     }
 }
 
-/// How the hits of a typology add up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the hits of a typology add up; nothing for one that the model does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tariff {
     /// Points of each hit after the one that is worth most.
     pub each_further: u8,
@@ -88,8 +96,16 @@ pub trait Typology: Sync {
 }
 
 /// All typologies, in the order in which they are reported.
-pub const ALL: &[&dyn Typology] =
-    &[&structuring::Structuring, &rapid_movement::RapidMovement, &fan::FanIn, &fan::FanOut];
+pub const ALL: &[&dyn Typology] = &[
+    &structuring::Structuring,
+    &rapid_movement::RapidMovement,
+    &fan::FanIn,
+    &fan::FanOut,
+    &dormant::DormantReactivation,
+    &spike::Spike,
+    &high_risk_flow::HighRiskFlow,
+    &benford::Benford,
+];
 
 #[cfg(test)]
 mod tests;

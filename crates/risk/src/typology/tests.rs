@@ -19,10 +19,23 @@ fn model() -> Model {
     Model::builtin().unwrap()
 }
 
+/// On these entries, and the hours that they make.
 fn run(typology: &dyn Typology, entries: &[Entry]) -> Vec<Hit> {
+    let hours = crate::state::hours(entries);
+    let hours: Vec<_> = hours.iter().collect();
     let entries = entry::canonical(entries);
     let account = AccountId::new(ACCOUNT).unwrap();
-    typology.detect(&Input { account, entries: &entries, hours: &[], model: &model() })
+    typology.detect(&Input {
+        account,
+        entries: &entries,
+        hours: &hours,
+        model: &model(),
+        refdata: &refdata(),
+    })
+}
+
+fn refdata() -> crate::RefData {
+    crate::RefData::builtin().unwrap()
 }
 
 /// The ids of each hit, and its points.
@@ -351,7 +364,17 @@ fn traffic() -> impl Strategy<Value = Vec<Entry>> {
     let transfers = entries(60, 36 * HOUR_MS).prop_map(|rows| {
         rows.into_iter().map(|row| Entry { kind: Kind::Transfer, ..row }).collect::<Vec<_>>()
     });
-    prop_oneof![entries(60, 8 * DAY_MS), cash, transfers]
+    // Small amounts day by day for weeks, and then larger ones: soon after, or after a long silence.
+    let past = prop::collection::vec((0_i64..40 * 24, 9_000_i64..10_000), 50..80);
+    let later = prop::collection::vec((prop_oneof![42_i64..46, 160_i64..170], 1_i64..2_000_000), 0..10);
+    let comparable = (past, later).prop_map(|(past, later)| {
+        let later = later.into_iter().map(|(day, minor)| (day * 24, minor));
+        let of = |(n, (hour, minor)): (usize, (i64, i64))| {
+            moved(&n.to_string(), hour * HOUR_MS, Direction::Debit, minor)
+        };
+        past.into_iter().chain(later).enumerate().map(of).collect::<Vec<_>>()
+    });
+    prop_oneof![entries(60, 8 * DAY_MS), cash, transfers, comparable]
 }
 
 #[test]
@@ -428,4 +451,178 @@ fn further_hits_add_a_little_up_to_the_cap() {
     assert_eq!(tariff.total(&[hit(45)]), 45);
     assert_eq!(tariff.total(&[hit(45), hit(60)]), 70);
     assert_eq!(tariff.total(&vec![hit(60); 1_000]), 80);
+}
+
+/// The same with the hours that these entries make, as of the end of them all.
+fn found_with_past(typology: &dyn Typology, past: &[Entry], retained: &[Entry]) -> Vec<(Vec<String>, u8)> {
+    let all: Vec<Entry> = past.iter().chain(retained).copied().collect();
+    let hours = crate::state::hours(&all);
+    let hours: Vec<_> = hours.iter().collect();
+    let entries = entry::canonical(retained);
+    let account = AccountId::new(ACCOUNT).unwrap();
+    let input = Input { account, entries: &entries, hours: &hours, model: &model(), refdata: &refdata() };
+    typology.detect(&input).into_iter().map(|hit| (names(&hit.transactions), hit.points)).collect()
+}
+
+/// Payments around 100.00, one a day for so many days from the epoch on.
+fn habits(days: i64) -> Vec<Entry> {
+    let minor = |n: i64| 10_000 + (n % 5) * 500;
+    (0..days).map(|n| moved(&format!("h{n:03}"), n * DAY_MS, Direction::Debit, minor(n))).collect()
+}
+
+mod dormant_reactivation {
+    use super::{dormant::DormantReactivation, *};
+
+    const WAKES: i64 = 200 * DAY_MS;
+
+    fn woke_with(past: &[Entry], minor: i64) -> Vec<(Vec<String>, u8)> {
+        let retained = [
+            moved("w1", WAKES, Direction::Debit, minor),
+            moved("w2", WAKES + HOUR_MS, Direction::Debit, 10_000),
+        ];
+        found_with_past(&DormantReactivation, past, &retained)
+    }
+
+    #[test]
+    fn an_unusual_amount_after_three_silent_months_is_a_hit() {
+        assert_eq!(woke_with(&habits(30), 500_000), [(vec!["w1".to_owned()], 50)]);
+    }
+
+    #[test]
+    fn the_usual_a_short_silence_and_a_thin_past_are_none() {
+        assert!(woke_with(&habits(30), 11_000).is_empty(), "an amount as always");
+        assert!(woke_with(&habits(111), 500_000).is_empty(), "89 days and some hours of silence");
+        assert_eq!(woke_with(&habits(110), 500_000).len(), 1, "ninety days and more");
+        assert!(woke_with(&habits(4), 500_000).is_empty(), "four entries are no past");
+        assert!(woke_with(&[], 500_000).is_empty());
+    }
+
+    #[test]
+    fn only_the_first_week_after_waking_counts() {
+        let late = moved("w3", WAKES + 7 * DAY_MS, Direction::Debit, 900_000);
+        let retained = [moved("w1", WAKES, Direction::Debit, 10_000), late];
+        assert!(found_with_past(&DormantReactivation, &habits(30), &retained).is_empty());
+    }
+}
+
+mod spikes {
+    use super::{spike::Spike, *};
+
+    fn day_with(past: i64, minor: i64) -> Vec<(Vec<String>, u8)> {
+        let at = 60 * DAY_MS;
+        let retained =
+            [moved("s1", at, Direction::Debit, minor), moved("s2", at + HOUR_MS, Direction::Debit, 100)];
+        found_with_past(&Spike, &habits(past), &retained)
+    }
+
+    #[test]
+    fn a_day_far_above_the_months_before_is_a_hit_and_names_the_day() {
+        assert_eq!(day_with(40, 600_000), [(vec!["s1".to_owned(), "s2".to_owned()], 25)]);
+    }
+
+    #[test]
+    fn small_days_and_short_pasts_are_none() {
+        assert!(day_with(40, 400_000).is_empty(), "below the least total");
+        assert!(day_with(9, 600_000).is_empty(), "nine days are no past");
+        assert_eq!(day_with(10, 600_000).len(), 1);
+    }
+
+    #[test]
+    fn directions_and_currencies_are_compared_with_their_own() {
+        let retained = [Entry {
+            currency: Currency::new("USD").unwrap(),
+            ..moved("s1", 60 * DAY_MS, Direction::Debit, 600_000)
+        }];
+        assert!(found_with_past(&Spike, &habits(40), &retained).is_empty());
+        let retained = [moved("s1", 60 * DAY_MS, Direction::Credit, 600_000)];
+        assert!(found_with_past(&Spike, &habits(40), &retained).is_empty());
+    }
+
+    #[test]
+    fn a_day_as_large_as_one_before_is_none() {
+        let mut past = habits(40);
+        past.push(moved("big", 20 * DAY_MS + HOUR_MS, Direction::Debit, 600_000));
+        past.push(moved("bigger", 25 * DAY_MS + HOUR_MS, Direction::Debit, 650_000));
+        past.push(moved("biggest", 30 * DAY_MS + HOUR_MS, Direction::Debit, 700_000));
+        past.push(moved("also", 31 * DAY_MS + HOUR_MS, Direction::Debit, 700_000));
+        past.push(moved("too", 32 * DAY_MS + HOUR_MS, Direction::Debit, 700_000));
+        let retained = [moved("s1", 60 * DAY_MS, Direction::Debit, 600_000)];
+        assert!(found_with_past(&Spike, &past, &retained).is_empty());
+    }
+}
+
+mod flows_with_listed_countries {
+    use super::{high_risk_flow::HighRiskFlow, *};
+    use crate::testing::country;
+
+    /// 2026-01-01, when there are rates.
+    const NOW: i64 = 1_767_225_600_000;
+
+    fn flow(home: i64, abroad: &[i64]) -> Vec<(Vec<String>, u8)> {
+        let mut entries = vec![moved("home", NOW, Direction::Debit, home)];
+        for (n, minor) in abroad.iter().enumerate() {
+            let entry = moved(&format!("x{n}"), NOW + n as i64, Direction::Debit, *minor);
+            entries.push(Entry { counterparty_country: Some(country("IR")), ..entry });
+        }
+        found(&HighRiskFlow, &entries)
+    }
+
+    #[test]
+    fn a_tenth_of_all_flow_in_two_entries_is_a_hit() {
+        assert_eq!(flow(900_000, &[50_000, 50_000]), [(vec!["x0".to_owned(), "x1".to_owned()], 40)]);
+        assert!(flow(900_001, &[50_000, 50_000]).is_empty());
+        assert!(flow(900_000, &[500_000]).is_empty(), "one is none");
+        assert!(flow(900_000, &[]).is_empty());
+    }
+}
+
+mod benford {
+    use super::{super::benford::Benford, *};
+
+    /// So many amounts of each first digit, from 1 on.
+    fn digits(counts: [i64; 9]) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (digit, count) in counts.into_iter().enumerate() {
+            for n in 0..count {
+                let id = format!("{}-{n:03}", digit + 1);
+                entries.push(moved(&id, n * HOUR_MS, Direction::Debit, (digit as i64 + 1) * 100_000 + n));
+            }
+        }
+        entries
+    }
+
+    #[test]
+    fn amounts_as_nature_has_them_are_none_and_a_wall_of_nines_is_a_hit() {
+        assert!(found(&Benford, &digits([30, 18, 12, 10, 8, 7, 6, 5, 4])).is_empty());
+        let hits = found(&Benford, &digits([20, 10, 8, 6, 5, 5, 4, 4, 38]));
+        assert_eq!((hits.len(), hits[0].0.len(), hits[0].1), (1, 38, 10));
+        assert!(hits[0].0.iter().all(|id| id.starts_with("9-")));
+    }
+
+    #[test]
+    fn fewer_than_fifty_say_nothing() {
+        assert!(found(&Benford, &digits([0, 0, 0, 0, 0, 0, 0, 0, 49])).is_empty());
+        assert_eq!(found(&Benford, &digits([0, 0, 0, 0, 0, 0, 0, 0, 50])).len(), 1);
+    }
+
+    #[test]
+    fn the_critical_value_is_that_of_the_table() {
+        // All counts as expected of 1,000,000 but for one digit: chi-square is the sum of two terms, by hand.
+        let chi = |counts: [f64; 9]| -> f64 {
+            let n: f64 = counts.iter().sum();
+            counts
+                .iter()
+                .enumerate()
+                .map(|(digit, count)| {
+                    let expected = n * (1.0 + 1.0 / (digit as f64 + 1.0)).log10();
+                    (count - expected).powi(2) / expected
+                })
+                .sum()
+        };
+        for nines in 0..40 {
+            let counts = [30, 18, 12, 10, 8, 7, 6, 5, nines];
+            let expected = chi(counts.map(|count| count as f64)) > 15.507;
+            assert_eq!(!found(&Benford, &digits(counts)).is_empty(), expected, "{nines}");
+        }
+    }
 }

@@ -1,0 +1,90 @@
+//! Spike: a day's total far above those of the months before.
+//!
+//! A day of the retained window whose total in one currency and direction is more than `over-maximum-bp` of the largest day of the
+//! `history-days` before it, or at least `sigmas` standard deviations above their mean; of these days at least `min-days` have entries,
+//! and those without do not count. Source: FFIEC BSA/AML Examination Manual, Appendix F ("activity inconsistent with the customer's
+//! normal pattern"); Tazama, rule "transaction volume anomaly".
+
+use std::collections::BTreeMap;
+
+use super::sigma::Past;
+use super::{Hit, Input, Tariff, Typology};
+use crate::{
+    code::Currency,
+    entry::{Direction, Entry},
+    model::Model,
+    score::ReasonCode,
+    time::Day,
+};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Spike;
+
+impl Typology for Spike {
+    fn code(&self) -> ReasonCode {
+        ReasonCode::Spike
+    }
+
+    fn describe(&self, model: &Model) -> String {
+        let days = model.behaviour.spike.as_ref().map_or(0, |rule| rule.history_days);
+        format!("a day's total far above those of the {days} days before")
+    }
+
+    fn tariff(&self, model: &Model) -> Tariff {
+        let rule = model.behaviour.spike.as_ref();
+        rule.map(|rule| Tariff { each_further: rule.each_further, cap: rule.cap }).unwrap_or_default()
+    }
+
+    fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
+        let Some(rule) = &input.model.behaviour.spike else { return Vec::new() };
+        let mut days: BTreeMap<(Currency, Direction), BTreeMap<i32, u128>> = BTreeMap::new();
+        for hour in input.hours {
+            for sums in &hour.state.currencies {
+                for direction in Direction::ALL {
+                    let sum = sums.directions[direction.index()].flow.sum;
+                    if sum > 0 {
+                        let days = days.entry((sums.currency, *direction)).or_default();
+                        let total = days.entry(hour.hour.day().number()).or_default();
+                        *total = total.saturating_add(sum);
+                    }
+                }
+            }
+        }
+        let retained: Vec<i32> = retained_days(input.entries);
+        let mut hits = Vec::new();
+        for ((currency, direction), totals) in &days {
+            for day in &retained {
+                let Some(total) = totals.get(day) else { continue };
+                let past = totals.range(day.saturating_sub(rule.history_days as i32)..*day);
+                let past = past.fold(Past::default(), |mut past, (_, total)| {
+                    past.add(*total);
+                    past
+                });
+                let enough = past.count >= u64::from(rule.min_days)
+                    && *total >= u128::from(rule.min_total.minor(*currency));
+                let above =
+                    total.saturating_mul(10_000) > past.max.saturating_mul(u128::from(rule.over_maximum_bp));
+                if enough && (above || past.is_exceeded(*total, rule.sigmas)) {
+                    let theirs: Vec<&Entry> = input
+                        .entries
+                        .iter()
+                        .copied()
+                        .filter(|entry| Day::of(entry.at_ms).number() == *day)
+                        .filter(|entry| (entry.currency, entry.direction) == (*currency, *direction))
+                        .collect();
+                    hits.extend(Hit::new(input.account, rule.points, &theirs));
+                }
+            }
+        }
+        hits.sort_by_key(|hit| (hit.from_ms, hit.transactions.first().copied()));
+        hits
+    }
+}
+
+/// The days of which entries are retained.
+fn retained_days(entries: &[&Entry]) -> Vec<i32> {
+    let mut days: Vec<i32> = entries.iter().map(|entry| Day::of(entry.at_ms).number()).collect();
+    days.dedup();
+    days
+}

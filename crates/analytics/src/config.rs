@@ -3,7 +3,7 @@
 use crate::signature::{self, PublicKey};
 use risk::fx::FxTable;
 use risk::refdata::CountryLists;
-use risk::{Model, RefData};
+use risk::{Model, Models, RefData};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Config {
     /// The model file; see `models/scorecard-2.toml`.
     pub model: Option<PathBuf>,
+    /// More model files, to score clients under as if (`:simulate`); none of them counts.
+    pub drafts: Vec<PathBuf>,
     /// The country risk lists; see `models/refdata/country-risk-2026-02-13.toml`.
     pub country_risk: Option<PathBuf>,
     /// The exchange rates; see `models/refdata/fx-sample-1.toml`.
@@ -31,6 +33,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            drafts: Vec::new(),
             country_risk: None,
             fx_rates: None,
             signed_by: None,
@@ -91,7 +94,7 @@ pub enum Error {
 impl Config {
     /// Reads the files as a start does.
     pub fn check_files(&self) -> Result<(), Error> {
-        self.load_model()?;
+        self.load_models()?;
         self.load_refdata().map(drop)
     }
 
@@ -110,6 +113,24 @@ impl Config {
         let key = "model";
         let Some(path) = &self.model else { return Model::builtin().map_err(invalid(key, BUILTIN)) };
         Model::parse(&self.read(key, path)?).map_err(invalid(key, path))
+    }
+
+    /// The model in use, and beside it the drafts and the models that the program ships with.
+    pub(crate) fn load_models(&self) -> Result<Models, Error> {
+        let mut models = Models::new(self.load_model()?);
+        for path in &self.drafts {
+            let key = "drafts";
+            let draft = Model::parse(&self.read(key, path)?).map_err(invalid(key, path))?;
+            models.load(draft).map_err(invalid(key, path))?;
+        }
+        for text in [Model::BUILTIN, Model::SCORECARD_1] {
+            let model = Model::parse(text).map_err(invalid("model", BUILTIN))?;
+            // A file of the operator's that bears the version counts instead.
+            if models.get(&model.version).is_err() {
+                models.load(model).map_err(invalid("model", BUILTIN))?;
+            }
+        }
+        Ok(models)
     }
 
     /// The reference data.
@@ -173,6 +194,20 @@ mod tests {
         assert!(matches!(config.load_model(), Err(Error::Invalid { key: "model", .. })));
         std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
         assert_eq!(config.load_model().unwrap().version, "draft-2");
+    }
+
+    #[test]
+    fn drafts_stand_beside_the_model_in_use_and_what_the_program_ships_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("draft.toml");
+        std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-3")).unwrap();
+        let config = Config { drafts: vec![path.clone()], ..Config::default() };
+        let models = config.load_models().unwrap();
+        let versions: Vec<&str> = models.iter().map(|model| model.version.as_str()).collect();
+        assert_eq!(versions, ["draft-3", "scorecard-1", "scorecard-2"]);
+        assert_eq!(models.default_model().version, "scorecard-2");
+        std::fs::write(&path, "version = 1").unwrap();
+        assert!(matches!(config.load_models(), Err(Error::Invalid { key: "drafts", .. })));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod repo;
 mod rpc;
 mod scorer;
 mod signature;
+mod simulate;
 mod sweep;
 mod tables;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use tables::ALL as TABLES;
 
 use ::cache::Cache;
 use api::analytics::v1::analytics_service_server::AnalyticsServiceServer as V1;
+use api::analytics::v1::simulation_service_server::SimulationServiceServer;
 use api::analytics::v2::analytics_service_server::AnalyticsServiceServer as V2;
 use bus::consumer::{Consumer, Lag, Takeover};
 use bus::{Bus, Outbox, PendingSource, consumer};
@@ -48,8 +50,9 @@ use repo::scores::Scores;
 use repo::sweeps::Sweeps;
 use riskmesh_core::cursor::Cursors;
 use riskmesh_core::{Clock, Error};
-use rpc::AnalyticsRpc;
+use rpc::{AnalyticsRpc, SimulationRpc};
 use scorer::Scorer;
+use simulate::Simulator;
 use std::sync::Arc;
 use store::Store;
 use store::list::Lists;
@@ -85,6 +88,7 @@ pub struct Deps {
 /// The role `analytics`.
 pub struct Service {
     rpc: AnalyticsRpc,
+    simulation: SimulationRpc,
     news: News,
     consume: Consume,
     consumer: Consumer,
@@ -108,7 +112,8 @@ impl Service {
     pub fn new(config: &Config, deps: Deps) -> Result<Self, ConfigError> {
         config.check()?;
         let Deps { store, lists, bus, outbox, cache, cursors, clients, member, takeover, clock } = deps;
-        let model = Arc::new(config.load_model()?);
+        let models = Arc::new(config.load_models()?);
+        let model = models.default_model().clone();
         let refdata = Arc::new(config.load_refdata()?);
         let upstream = Upstream::new(clients);
         let hours = Hours::new(store.clone());
@@ -117,6 +122,7 @@ impl Service {
         let cache = ScoreCache::new(cache, clock.clone());
         let news = News { scores: scores.clone(), list: list.clone(), outbox, bus: bus.clone() };
         let gather = Gather { hours: hours.clone(), upstream: upstream.clone(), model: model.clone() };
+        let simulator = Simulator { gather: gather.clone(), models, refdata: refdata.clone() };
         let scorer = Scorer {
             gather,
             scores: scores.clone(),
@@ -147,12 +153,15 @@ impl Service {
             Handle { bus, lag: consumer.lag(), handled: handled.clone(), takeover, swept: sweep.done() };
         let refresh = Refresh { hours, upstream };
         let consume = Consume { refresh, scorer, handled, at_once: config.concurrency };
-        Ok(Self { rpc: AnalyticsRpc { reader, cursors }, news, consume, consumer, sweep, handle })
+        let simulation = SimulationRpc { simulator };
+        Ok(Self { rpc: AnalyticsRpc { reader, cursors }, simulation, news, consume, consumer, sweep, handle })
     }
 
     /// The gRPC services, version 1 and 2, for a server stack.
     pub fn routes(&self) -> Routes {
-        Routes::new(V1::new(self.rpc.clone())).add_service(V2::new(self.rpc.clone()))
+        Routes::new(V1::new(self.rpc.clone()))
+            .add_service(V2::new(self.rpc.clone()))
+            .add_service(SimulationServiceServer::new(self.simulation.clone()))
     }
 
     /// What finds events that a crash left behind, for the relay.

@@ -1,7 +1,10 @@
 //! The gRPC services: two versions, one reading. Each version says only how a risk is shown.
 
+mod simulation;
 mod v1;
 mod v2;
+
+pub(crate) use simulation::SimulationRpc;
 
 use crate::cached::Shown;
 use crate::reader::{Page, Reader};

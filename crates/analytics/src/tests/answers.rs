@@ -177,3 +177,46 @@ async fn another_model_scores_everybody_anew() {
     assert_eq!(world.v2("1").await.unwrap().metadata().get("etag").unwrap(), "\"v2\"");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_simulation_scores_by_another_model_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = with_clients(directory.path(), 2).await;
+    let before = world.risk("2").await;
+    let ask = |version: &str, model: &str| v1::SimulateAnalyticsRequest {
+        client_id: "2".into(),
+        model_version: version.into(),
+        model: model.into(),
+    };
+    let same = world.simulate(ask("", "")).await.unwrap();
+    assert_eq!(same.current, same.simulated);
+    let current = same.current.unwrap();
+    assert_eq!(current.risk_score, before.risk.as_ref().unwrap().score);
+    assert_eq!(current.state_hash, before.state_hash);
+    let pillars: i32 = current.pillars.iter().map(|pillar| pillar.contribution).sum();
+    assert_eq!((current.pillars.len(), pillars), (6, current.additive_score));
+
+    let earlier = world.simulate(ask("scorecard-1", "")).await.unwrap().simulated.unwrap();
+    assert_eq!(earlier.model_version, "scorecard-1");
+    // What nobody knows counts 50; in this draft, everything.
+    let draft = Model::BUILTIN
+        .replace("scorecard-2", "draft-3")
+        .replace("[unknown]\npoints = 50", "[unknown]\npoints = 100");
+    let stricter = world.simulate(ask("", &draft)).await.unwrap().simulated.unwrap();
+    assert_eq!(stricter.model_version, "draft-3");
+    assert!(stricter.risk_score > current.risk_score, "{} {}", stricter.risk_score, current.risk_score);
+    assert_eq!(world.risk("2").await, before, "nothing was kept");
+
+    let refused = async |version: &str, model: &str| {
+        let error = Error::from_status(&world.simulate(ask(version, model)).await.unwrap_err());
+        (error.code, error.details[0].field.to_string())
+    };
+    assert_eq!(refused("none", "").await, (ErrorCode::InvalidInput, "modelVersion".into()));
+    assert_eq!(refused("", "version = 1").await, (ErrorCode::InvalidInput, "model".into()));
+    assert_eq!(refused("", &"#".repeat(65_537)).await, (ErrorCode::InvalidInput, "model".into()));
+    assert_eq!(refused("scorecard-1", &draft).await, (ErrorCode::InvalidInput, "model".into()));
+    let missing =
+        v1::SimulateAnalyticsRequest { client_id: "9".into(), ..v1::SimulateAnalyticsRequest::default() };
+    assert_eq!(code(&world.simulate(missing).await.unwrap_err()), ErrorCode::ClientNotFound);
+    world.stop().await;
+}

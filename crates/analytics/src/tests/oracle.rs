@@ -33,7 +33,7 @@ pub(super) fn assess(fake: &Fake, client: &str) -> Assessment {
     let newest = accounts.iter().flat_map(|account| &account.hours).map(|hour| hour.hour).max();
     let as_of = newest.unwrap_or_else(|| Hour::of(profile::known_at(&known).millis()));
     // The first hour there is, and those of the window.
-    let window = model.window.flow_ms();
+    let window = model.window.history_ms();
     let from = Hour::of(as_of.end_ms() - window);
     let hours: Vec<Vec<HourState>> = accounts
         .iter()

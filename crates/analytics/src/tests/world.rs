@@ -4,6 +4,7 @@ use super::fake::{self, Fake};
 use crate::consume::{Consume, Handled};
 use crate::{Config, Deps, Handle, Service};
 use api::analytics::v1::analytics_service_client::AnalyticsServiceClient as V1Client;
+use api::analytics::v1::simulation_service_client::SimulationServiceClient as SimulationClient;
 use api::analytics::v2::analytics_service_client::AnalyticsServiceClient as V2Client;
 use api::analytics::{v1, v2};
 use api::events::v1::{ClientChanged, RiskScoreChanged, TransactionsRecorded};
@@ -148,6 +149,14 @@ impl World {
     ) -> Result<Response<v2::GetAnalyticsResponse>, Status> {
         let request = v2::GetAnalyticsRequest { client_id: client.into() };
         V2Client::new(self.routes.clone()).get_analytics(by(tenant, request)).await
+    }
+
+    pub(super) async fn simulate(
+        &self,
+        request: v1::SimulateAnalyticsRequest,
+    ) -> Result<v1::SimulateAnalyticsResponse, Status> {
+        let mut client = SimulationClient::new(self.routes.clone());
+        Ok(client.simulate_analytics(by(TENANT, request)).await?.into_inner())
     }
 
     /// A client's risk, which it must have.

@@ -50,7 +50,9 @@ impl Typology for Benford {
 /// The digit, less one, that is most too frequent, if the digits differ from the law by more than the critical value.
 fn deviating(group: &[&Entry], critical_milli: u128) -> Option<usize> {
     let mut counts = [0_u128; 9];
-    group.iter().for_each(|entry| counts[first_digit(entry)] += 1);
+    for entry in group {
+        counts[first_digit(entry)] += 1;
+    }
     let n = group.len() as u128;
     // (observed - expected)^2 / expected, each times n and the whole: chi-square in units of 1 / (n * WHOLE).
     let term = |(count, law): (&u128, &u128)| (count * WHOLE).abs_diff(n * law).pow(2) / law;

@@ -69,6 +69,7 @@ fn pool() -> DescriptorPool {
 }
 
 /// What the contract says of a field.
+#[allow(clippy::struct_excessive_bools, reason = "each is a separate option in the protos")]
 struct Said {
     required: bool,
     output_only: bool,

@@ -42,7 +42,9 @@ mod tests {
 
     fn past(values: &[u128]) -> Past {
         let mut past = Past::default();
-        values.iter().for_each(|value| past.add(*value));
+        for value in values {
+            past.add(*value);
+        }
         past
     }
 

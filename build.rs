@@ -1,6 +1,6 @@
 //! Compiles `proto/` with protox (no protoc to install) into messages, service traits, clients, the descriptor set, the table of
-//! methods, the spellings of enums and the validation of requests. A method without a permission, or a rule that is not understood,
-//! fails the build.
+//! methods, the spellings of enums and the validation of requests. A method with neither a permission nor the option `public`, or a
+//! rule that is not understood, fails the build.
 
 #[path = "build/methods.rs"]
 mod methods;

@@ -23,7 +23,10 @@ pub(crate) fn table(pool: &DescriptorPool) -> Result<String, Box<dyn std::error:
         let policy =
             policy.as_message().ok_or_else(|| format!("{name} has no riskmesh.options.v1.method"))?;
         let permission = text(policy, "permission");
-        if permission.split('.').filter(|part| !part.is_empty()).count() != 2 {
+        let public = flag(policy, "public");
+        if public {
+            may_be_public(method, policy)?;
+        } else if permission.split('.').filter(|part| !part.is_empty()).count() != 2 {
             return Err(
                 format!("{name} needs a permission of the form service.verb, not {permission:?}").into()
             );
@@ -59,7 +62,7 @@ pub(crate) fn table(pool: &DescriptorPool) -> Result<String, Box<dyn std::error:
         };
         writeln!(
             source,
-            "    Method {{ path: \"/{}/{}\", service: {:?}, name: {:?}, permission: {permission:?}, rate_limit: RateLimit::{}, \
+            "    Method {{ path: \"/{}/{}\", service: {:?}, name: {:?}, permission: {permission:?}, public: {public}, rate_limit: RateLimit::{}, \
              success_status: {status}, timeout_ms: {}, idempotency: Idempotency::{idempotency}, idempotency_key: {}, cache: \
              Cache::{}, deprecation: {deprecation}, client_streaming: {}, server_streaming: {}, http: {} }},",
             method.parent_service().full_name(),
@@ -68,7 +71,7 @@ pub(crate) fn table(pool: &DescriptorPool) -> Result<String, Box<dyn std::error:
             method.name(),
             if number(policy, "rate_limit") == 1 { "Exempt" } else { "Standard" },
             number(policy, "timeout_ms"),
-            policy.get_field_by_name("idempotency_key").and_then(|value| value.as_bool()).unwrap_or(false),
+            flag(policy, "idempotency_key"),
             ["NoStore", "Revalidate", "Public"][number(policy, "cache") as usize],
             method.is_client_streaming(),
             method.is_server_streaming(),
@@ -77,6 +80,25 @@ pub(crate) fn table(pool: &DescriptorPool) -> Result<String, Box<dyn std::error:
     }
     source.push_str("];\n");
     Ok(source)
+}
+
+/// What anybody may call has no permission beside that, changes nothing, and says the same to everybody.
+fn may_be_public(method: &MethodDescriptor, policy: &DynamicMessage) -> Result<(), String> {
+    use prost_types::{MethodOptions, method_options::IdempotencyLevel::NoSideEffects};
+    let options = method.method_descriptor_proto().options.as_ref();
+    let harmless = options.map(MethodOptions::idempotency_level) == Some(NoSideEffects);
+    let unary = !method.is_client_streaming() && !method.is_server_streaming();
+    if text(policy, "permission").is_empty() && harmless && unary && number(policy, "cache") == 2 {
+        return Ok(());
+    }
+    let name = method.full_name();
+    Err(format!(
+        "{name} is public: then it has no permission, is unary, NO_SIDE_EFFECTS and CACHE_POLICY_PUBLIC"
+    ))
+}
+
+fn flag(message: &DynamicMessage, field: &str) -> bool {
+    message.get_field_by_name(field).and_then(|value| value.as_bool()).unwrap_or(false)
 }
 
 fn text(message: &DynamicMessage, field: &str) -> String {

@@ -18,6 +18,16 @@ const PATTERNS: &[(&str, &str, &str)] = &[
         "check::industry(value)",
     ),
     (
+        "^([A-Z]{2,3}|[0-9]{3})$",
+        "must be two or three letters A to Z, or three digits",
+        "(check::letters(value, 2, 3) || check::digits(value, 3, 3))",
+    ),
+    (
+        "^([A-Z]{3}|[0-9]{3})$",
+        "must be three letters A to Z, or three digits",
+        "(check::letters(value, 3, 3) || check::digits(value, 3, 3))",
+    ),
+    (
         "^[A-Za-z0-9._:-]{1,64}$",
         "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",
         "check::token(value, 64)",

@@ -45,6 +45,8 @@ packages! {
     portfolios { v1 = "riskmesh.portfolios.v1" }
     /// Risk scores.
     analytics { v1 = "riskmesh.analytics.v1", v2 = "riskmesh.analytics.v2" }
+    /// Countries, currencies, exchange rates, risk lists.
+    reference { v1 = "riskmesh.reference.v1" }
     /// What services tell each other through the log.
     events { v1 = "riskmesh.events.v1" }
 }

@@ -14,8 +14,10 @@ pub struct Method {
     pub service: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// What a caller must be permitted: `clients.read`.
+    /// What a caller must be permitted: `clients.read`; empty where the method is [public](Self::public).
     pub permission: &'static str,
+    /// Whether anybody may call it, without a token.
+    pub public: bool,
     /// Which quota it counts against.
     pub rate_limit: RateLimit,
     /// The HTTP status of success.
@@ -86,6 +88,11 @@ impl Method {
         static BY_PATH: LazyLock<HashMap<&'static str, &'static Method>> =
             LazyLock::new(|| METHODS.iter().map(|method| (method.path, method)).collect());
         BY_PATH.get(path).copied()
+    }
+
+    /// Whether a call of this path needs no token. One that is sent all the same must be valid.
+    pub fn is_public(path: &str) -> bool {
+        Self::find(path).is_some_and(|method| method.public)
     }
 
     /// The longest a call may take where the method says so.

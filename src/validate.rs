@@ -104,6 +104,10 @@ mod check {
         (min..=max).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit())
     }
 
+    pub(super) fn letters(value: &str, min: usize, max: usize) -> bool {
+        (min..=max).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_uppercase())
+    }
+
     pub(super) fn industry(value: &str) -> bool {
         matches!(value.as_bytes(), [b'A'..=b'U', rest @ ..] if rest.len() <= 4 && rest.iter().all(u8::is_ascii_digit))
     }

@@ -5,6 +5,7 @@ use crate::contract;
 use crate::cors::Cors;
 use crate::exchange::{Exchange, shielded};
 use crate::limiter::{RateLimiter, SlidingWindow};
+use crate::peer::Peer;
 use crate::pipeline;
 use crate::portal::Portal;
 use crate::public::Public;
@@ -164,7 +165,7 @@ impl Edge {
 
     /// The edge without a socket.
     pub fn service(&self) -> EdgeService {
-        EdgeService { core: Arc::clone(&self.core) }
+        EdgeService { core: Arc::clone(&self.core), peer: None }
     }
 }
 
@@ -172,6 +173,15 @@ impl Edge {
 #[derive(Clone)]
 pub struct EdgeService {
     core: Arc<Core>,
+    /// Who is at the other end, where there is a socket.
+    peer: Option<Peer>,
+}
+
+impl EdgeService {
+    /// The service on a connection.
+    pub(crate) fn for_peer(self, peer: Option<Peer>) -> Self {
+        Self { peer, ..self }
+    }
 }
 
 impl fmt::Debug for EdgeService {
@@ -194,7 +204,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request = request.map(Body::new);
+        let mut request = request.map(Body::new);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         let core = Arc::clone(&self.core);
         if is_grpc_web(&request) {
             // Translates to gRPC and back; what lies between does not know the difference.

@@ -124,11 +124,15 @@ impl Exchange {
 
     /// Puts on the answer what all answers carry, and lets it go; the exchange ends with it.
     pub(crate) fn answer(mut self, mut response: Response<Body>) -> Response<Body> {
+        let status = response.status();
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, self.request_id.to_header());
         self.trace.inject(headers);
         if let Some(route) = &self.route {
             headers::deprecation(route, self.prefix, &self.bindings, headers);
+            if !self.grpc && (status.is_success() || status == StatusCode::NOT_MODIFIED) {
+                headers::surrogate_keys(route, headers);
+            }
         }
         if let Some(quota) = &self.quota {
             headers::quota(quota, headers);

@@ -12,6 +12,7 @@ const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// Nothing of an API answer is a page: it loads nothing, frames nothing, and is framed by nobody.
 const API_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
 
@@ -45,6 +46,13 @@ pub(crate) fn deprecation(route: &Route, prefix: &str, bindings: &[String], head
     headers.insert(SUNSET, deprecated.sunset.clone());
     if let Some(link) = deprecated.link(prefix, bindings) {
         headers.append(header::LINK, link);
+    }
+}
+
+/// `Surrogate-Key` where shared caches keep the answer: by these words they are told to forget it.
+pub(crate) fn surrogate_keys(route: &Route, headers: &mut HeaderMap) {
+    if let Some(keys) = &route.surrogate_keys {
+        headers.insert(SURROGATE_KEY, keys.clone());
     }
 }
 

@@ -36,6 +36,7 @@ mod fault;
 mod headers;
 mod limiter;
 mod openapi;
+mod peer;
 mod pipeline;
 mod portal;
 mod public;

@@ -1,5 +1,6 @@
-//! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate -> rate limit ->
-//! may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is) -> what the answer's headers say.
+//! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate (for a public method only who shows a
+//! token) -> rate limit -> may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is)
+//! -> what the answer's headers say.
 //!
 //! Before it stands [`Exchange::open`] (request id, trace), after it [`Exchange::answer`] (headers of every answer, request log,
 //! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
@@ -10,6 +11,7 @@ use crate::edge::Core;
 use crate::exchange::Exchange;
 use crate::fault::Failure;
 use crate::headers;
+use crate::peer::{self, Peer};
 use crate::portal::Page;
 use crate::routes::Route;
 use crate::translate;
@@ -92,12 +94,13 @@ pub(crate) async fn run(
     exchange.route = Some(Arc::clone(&route));
     exchange.measure();
 
-    let caller = core.verifier.verify(authn::bearer(&head.headers)?)?;
-    exchange.caller = Some(Arc::clone(&caller));
-    limit_rate(core, exchange, &route, &caller).await?;
-    core.policy
-        .allows(&caller, route.method)
-        .map_err(|error| Failure { scope: Some(route.method.permission), ..error.into() })?;
+    exchange.caller = authenticate(core, &head.headers, route.method)?;
+    limit_rate(core, exchange, &route, &head).await?;
+    if let Some(caller) = &exchange.caller {
+        core.policy
+            .allows(caller, route.method)
+            .map_err(|error| Failure { scope: Some(route.method.permission), ..error.into() })?;
+    }
 
     let time = deadline::of(&head.headers, route.timeout)?;
     // Before the call is made: a caller who allows no time gets none of ours.
@@ -206,18 +209,37 @@ fn place(core: &Core, path: &str) -> Option<String> {
     Some(route.name.to_string())
 }
 
-/// Counts the request against its API client's quota, or, where no API client is named, against its user's.
+/// Who calls. Nobody in particular, where no token is sent for a method that needs none; a token that is sent must be valid.
+fn authenticate(
+    core: &Core,
+    headers: &HeaderMap,
+    method: &api::Method,
+) -> Result<Option<Arc<Claims>>, Failure> {
+    if method.public && !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    Ok(Some(core.verifier.verify(authn::bearer(headers)?)?))
+}
+
+/// Counts the request against its API client's quota, or, where no API client is named, against its user's, or, where nobody is,
+/// against its address's.
 async fn limit_rate(
     core: &Core,
     exchange: &mut Exchange,
     route: &Route,
-    caller: &Claims,
+    head: &Parts,
 ) -> Result<(), Failure> {
     if route.method.rate_limit == RateLimit::Exempt {
         return Ok(());
     }
-    let who = caller.client_id.as_deref().map_or(("user", &*caller.sub), |client| ("client", client));
-    let key = format!("{}/{}/{}", caller.tenant.as_str(), who.0, who.1);
+    let key = if let Some(caller) = &exchange.caller {
+        let who = caller.client_id.as_deref().map_or(("user", &*caller.sub), |client| ("client", client));
+        format!("{}/{}/{}", caller.tenant.as_str(), who.0, who.1)
+    } else {
+        let peer = head.extensions.get::<Peer>().copied();
+        // No tenant has an empty name.
+        format!("/address/{}", peer::name(peer, &head.headers, core.config.plaintext_behind_proxy))
+    };
     exchange.quota = core.limiter.check(&key).await;
     match exchange.quota {
         Some(decision) if !decision.allowed => {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use api::Method;
-use api::method::METHODS;
+use api::method::{Cache, METHODS};
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prost_reflect::FieldDescriptor;
@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) deprecated: Option<Deprecated>,
     /// The field of the answer that names what was created, in JSON: the last segment of its `Location`.
     pub(crate) created: Option<Box<str>>,
+    /// What shared caches know the answers by: `reference reference/countries`; `None` where they keep none.
+    pub(crate) surrogate_keys: Option<HeaderValue>,
 }
 
 /// How callers learn that a method goes away.
@@ -177,7 +179,23 @@ fn route(
         timeout: method.timeout().unwrap_or(config.request_timeout),
         deprecated: Deprecated::new(method, &variables),
         created: created.map(Into::into),
+        surrogate_keys: surrogate_keys(method, binding),
     }
+}
+
+/// The resource and the collection in it, of what every cache may keep: `/v1/reference/countries/{code}` is
+/// `reference reference/countries`. Over Connect it is the resource alone: `riskmesh.reference.v1.ReferenceService` is `reference`.
+fn surrogate_keys(method: &Method, binding: Option<&Binding>) -> Option<HeaderValue> {
+    if method.cache != Cache::Public {
+        return None;
+    }
+    let mut parts = binding.map_or("", Binding::path).split('/').skip(2);
+    let keys = match (parts.next(), parts.next()) {
+        (Some(resource), Some(collection)) => format!("{resource} {resource}/{collection}"),
+        (Some(resource), None) => resource.to_owned(),
+        _ => method.service.split('.').nth(1)?.to_owned(),
+    };
+    HeaderValue::from_str(&keys).ok()
 }
 
 #[cfg(test)]
@@ -231,6 +249,20 @@ mod tests {
             Some("accountId")
         );
         assert_eq!(created("/riskmesh.clients.v1.ClientsService/GetClient", "/v1/clients/{client_id}"), None);
+    }
+
+    #[test]
+    fn what_every_cache_may_keep_has_keys_to_forget_it_by() {
+        let routes = routes();
+        let path = "/riskmesh.reference.v1.ReferenceService/GetCountry";
+        let keys = |route: &Arc<Route>| route.surrogate_keys.clone();
+        let rest = keys(routes.rest(path, "/v1/reference/countries/{code}").unwrap()).unwrap();
+        assert_eq!(rest, "reference reference/countries");
+        assert_eq!(keys(routes.grpc(path).unwrap()).unwrap(), "reference");
+        for method in METHODS {
+            let public = method.cache == Cache::Public;
+            assert_eq!(keys(routes.grpc(method.path).unwrap()).is_some(), public, "{}", method.path);
+        }
     }
 
     #[test]

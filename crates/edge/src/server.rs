@@ -1,6 +1,7 @@
 //! The listener: connections in, bounded in number and in the time that they may waste, and drained when the server stops.
 
 use crate::edge::{Edge, Error};
+use crate::peer::Peer;
 use crate::stall::Stalling;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -84,7 +85,8 @@ impl Edge {
             .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(config.http2.keep_alive_interval)
             .keep_alive_timeout(config.http2.keep_alive_timeout);
-        let service = TowerToHyperService::new(self.service());
+        let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+        let service = TowerToHyperService::new(self.service().for_peer(peer));
         let connection = builder
             .serve_connection(TokioIo::new(Stalling::new(stream, config.write_timeout)), service)
             .into_owned();

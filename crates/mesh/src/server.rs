@@ -4,7 +4,8 @@ use crate::context::{InContext, Inbound};
 use crate::deadline::{self, Deadline};
 use crate::layer::{Inner, around};
 use crate::{body, observe, panic};
-use authn::{AuthnLayer, Verifier};
+use api::Method;
+use authn::{AuthnLayer, Claims, Verifier};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use policy::{MethodPolicyLayer, Policy};
@@ -34,8 +35,8 @@ pub struct Deps {
     pub metrics: Metrics,
     /// The longest that a call may take where its method does not say: [`crate::DEFAULT_TIMEOUT`].
     pub default_timeout: Duration,
-    /// The full names of services outside the contract that anybody may call: health, reflection. Nothing else passes without a
-    /// token.
+    /// The full names of services outside the contract that anybody may call: health, reflection. Besides them and the contract's
+    /// public methods nothing passes without a token.
     pub open: &'static [&'static str],
 }
 
@@ -64,9 +65,13 @@ pub fn serve(routes: Routes, deps: Deps) -> Server {
         }))
         // What the handler's own calls will carry on; needs trace and deadline.
         .layer(around(in_context))
-        // The way in for everybody leads past the two that ask for a token, by name and by nothing else.
-        .service(tower::service_fn(move |request: Request<Body>| {
-            let is_open = open.contains(&service_of(request.uri().path()));
+        // The way in for everybody leads past the two that ask for a token, by name and by nothing else; to a public method only
+        // for those who show none. What was forged to look like a caller stays behind.
+        .service(tower::service_fn(move |mut request: Request<Body>| {
+            let path = request.uri().path();
+            let anonymous = !request.headers().contains_key(AUTHORIZATION);
+            let is_open = open.contains(&service_of(path)) || (anonymous && Method::is_public(path));
+            request.extensions_mut().remove::<Arc<Claims>>();
             let (routes, guarded) = (routes.clone(), guarded.clone());
             async move { if is_open { routes.oneshot(request).await } else { guarded.oneshot(request).await } }
         }));

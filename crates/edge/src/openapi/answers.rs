@@ -2,13 +2,15 @@
 
 use super::conditional::Conditional;
 use api::Method;
-use api::method::Idempotency;
+use api::method::{Cache, Idempotency};
 use riskmesh_core::ErrorCode;
 use serde_json::{Map, Value, json};
 use transcode::openapi::{Binding, Body};
 
 /// What every answer to a counted request carries.
 const COMMON: [&str; 3] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
+/// What answers that every cache may keep carry.
+const CACHED: [&str; 2] = ["Cache-Control", "Surrogate-Key"];
 /// What every answer of a deprecated method carries.
 const DEPRECATED: [&str; 3] = ["Deprecation", "Sunset", "Link"];
 /// The errors that are found before it is known which method is called.
@@ -18,7 +20,10 @@ const NO_CALLER: u16 = 401;
 
 /// The errors of an operation.
 pub(super) fn errors(binding: &Binding, method: &Method) -> Map<String, Value> {
-    let mut statuses = vec![400, 401, 403, 404, 406, 414, 429, 431, 500, 501, 503, 504];
+    let mut statuses = vec![400, 401, 404, 406, 414, 429, 431, 500, 501, 503, 504];
+    if !method.public {
+        statuses.push(403);
+    }
     if !matches!(binding.body(), Body::Absent) {
         statuses.extend([408, 413, 415]);
     }
@@ -44,12 +49,15 @@ pub(super) fn complete(answers: &mut Map<String, Value>, method: &Method, condit
     if method.success_status == 201 {
         more.push("Location");
     }
+    let public: &[&str] = if method.cache == Cache::Public { &CACHED } else { &[] };
+    more.extend(public);
     if let Some(success) = answers.get_mut(&method.success_status.to_string()) {
         success["headers"] = headers_of(method, &more);
     }
     if conditional.if_none_match {
+        let known: Vec<&str> = ["ETag"].into_iter().chain(public.iter().copied()).collect();
         let description = "The caller has it already: `If-None-Match` named its ETag.";
-        let answer = json!({ "description": description, "headers": headers_of(method, &["ETag"]) });
+        let answer = json!({ "description": description, "headers": headers_of(method, &known) });
         answers.insert("304".into(), answer);
     }
 }
@@ -157,6 +165,8 @@ pub(super) fn headers() -> Value {
         "ETag": header("Names this state of the resource, for `If-None-Match` and `If-Match`.", "string"),
         "Idempotent-Replayed": header("`true` where the request was carried out before, and this is its answer.", "boolean"),
         "Location": header("Where the created resource is.", "string"),
+        "Cache-Control": header("How long every cache may keep the answer.", "string"),
+        "Surrogate-Key": header("What shared caches know the answer by, to forget it when it changes.", "string"),
         "Deprecation": header("Since when the method is deprecated: `@` and seconds since 1970 (RFC 9745).", "string"),
         "Sunset": header("When the method goes away (RFC 8594).", "string"),
         "Link": header("The successor of the method: `</v2/…>; rel=\"successor-version\"`.", "string"),

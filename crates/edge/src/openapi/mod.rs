@@ -60,7 +60,8 @@ impl Describe for Contract<'_> {
         json!({
             "title": "Riskmesh API",
             "version": self.version,
-            "description": "Risk scores, clients, accounts and transactions. Every operation takes `Authorization: Bearer <token>`. \
+            "description": "Risk scores, clients, accounts, transactions and reference data. Every operation takes \
+                            `Authorization: Bearer <token>`; reference data needs none. \
                             The same methods are served over gRPC, gRPC-Web and Connect on the same port, with the same messages.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         })
@@ -78,7 +79,7 @@ impl Describe for Contract<'_> {
     }
 
     fn security(&self, binding: &Binding) -> Vec<Value> {
-        let method = contract::method(binding.rpc());
+        let method = contract::method(binding.rpc()).filter(|method| !method.public);
         method.map(|method| json!({ "bearer": [method.permission] })).into_iter().collect()
     }
 
@@ -93,6 +94,10 @@ impl Describe for Contract<'_> {
         }
         if let Some(Value::Object(answers)) = operation.get_mut("responses") {
             answers::complete(answers, method, &conditional);
+        }
+        if method.public {
+            // Said, so that nobody takes it for forgotten.
+            operation.insert("security".into(), json!([]));
         }
         if let Some(deprecation) = method.deprecation {
             operation.insert("deprecated".into(), json!(true));

@@ -7,6 +7,7 @@ mod grpc;
 mod headers;
 mod limits;
 mod pages;
+mod reference;
 mod routing;
 mod server;
 mod services;

@@ -8,6 +8,7 @@ use api::clients::v1::{
     ListClientsResponse, PutAddressRequest, PutAddressResponse, UpdateClientRequest, UpdateClientResponse,
 };
 use api::common::v1::Page;
+use api::reference::v1::reference_service_server::ReferenceServiceServer;
 use api::transactions::v1::transactions_service_server::{TransactionsService, TransactionsServiceServer};
 use api::transactions::v1::{
     BatchCreateTransactionsRequest, BatchCreateTransactionsResponse, GetTransactionRequest,
@@ -49,11 +50,12 @@ impl Fakes {
         Routes::default()
             .add_service(ClientsServiceServer::new(self.clone()))
             .add_service(TransactionsServiceServer::new(self.clone()))
+            .add_service(ReferenceServiceServer::new(self.clone()))
             .add_service(v1::analytics_service_server::AnalyticsServiceServer::new(self.clone()))
             .add_service(v2::analytics_service_server::AnalyticsServiceServer::new(self.clone()))
     }
 
-    fn see<T>(&self, request: &Request<T>) {
+    pub(crate) fn see<T>(&self, request: &Request<T>) {
         let headers = request.metadata().clone().into_headers();
         let mut seen: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

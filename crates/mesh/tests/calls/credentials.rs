@@ -1,7 +1,9 @@
 //! In whose name a call is made, and that nobody gets in without one.
 
 use crate::over_both;
-use crate::world::{Wire, World, analytics, code, get, scan, score, transactions};
+use crate::world::{Wire, World, analytics, code, get, reference, scan, score, transactions};
+use api::reference::v1::GetCountryRequest;
+use api::reference::v1::reference_service_client::ReferenceServiceClient;
 use api::transactions::v1::ScanTransactionsResponse;
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
 use authn::{Claims, Role};
@@ -25,6 +27,24 @@ over_both! {
             world.metrics.encode().contains("riskmesh_server_requests_total{role=\"analytics\""),
             "the service said so, not the client"
         );
+    }
+
+    async fn a_public_method_needs_no_token_and_takes_no_bad_one(wire: Wire) {
+        let world = World::new();
+        let channel = world.channel(wire, world.serve("reference", reference())).await;
+        let ask = |authorization: Option<String>| {
+            let mut request = Request::new(GetCountryRequest { code: "IE".into(), date: None });
+            if let Some(value) = authorization {
+                request.metadata_mut().insert("authorization", value.parse().unwrap());
+            }
+            let mut client = ReferenceServiceClient::new(channel.clone());
+            async move { client.get_country(request).await.map(drop).map_err(|status| code(&status)) }
+        };
+        assert_eq!(ask(None).await, Ok(()));
+        let auditor = world.bearer(Role::Auditor).to_str().unwrap().to_owned();
+        assert_eq!(ask(Some(auditor)).await, Ok(()));
+        assert_eq!(ask(Some("Bearer forged".into())).await, Err(ErrorCode::TokenInvalid));
+        assert_eq!(ask(Some("Basic dXNlcjpwYXNz".into())).await, Err(ErrorCode::TokenMissing));
     }
 
     async fn claims_in_the_extensions_of_a_request_are_not_believed(wire: Wire) {

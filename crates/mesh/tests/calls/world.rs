@@ -5,6 +5,8 @@ use api::analytics::v1::analytics_service_server::{AnalyticsService, AnalyticsSe
 use api::analytics::v1::{
     Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsRequest, ListAnalyticsResponse,
 };
+use api::reference::v1 as rf;
+use api::reference::v1::reference_service_server::{ReferenceService, ReferenceServiceServer};
 use api::transactions::v1 as tx;
 use api::transactions::v1::transactions_service_server::{TransactionsService, TransactionsServiceServer};
 use authn::{Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
@@ -221,6 +223,65 @@ impl TransactionsService for Transactions {
         &self,
         _: Request<tx::ListTransactionsRequest>,
     ) -> Result<Response<tx::ListTransactionsResponse>, Status> {
+        not_scripted()
+    }
+}
+
+/// `ReferenceService` that knows every country: its methods are public.
+struct Reference;
+
+pub(crate) fn reference() -> Routes {
+    Routes::new(ReferenceServiceServer::new(Reference))
+}
+
+#[tonic::async_trait]
+impl ReferenceService for Reference {
+    async fn get_country(
+        &self,
+        _: Request<rf::GetCountryRequest>,
+    ) -> Result<Response<rf::GetCountryResponse>, Status> {
+        Ok(Response::new(rf::GetCountryResponse::default()))
+    }
+
+    async fn list_countries(
+        &self,
+        _: Request<rf::ListCountriesRequest>,
+    ) -> Result<Response<rf::ListCountriesResponse>, Status> {
+        not_scripted()
+    }
+
+    async fn list_currencies(
+        &self,
+        _: Request<rf::ListCurrenciesRequest>,
+    ) -> Result<Response<rf::ListCurrenciesResponse>, Status> {
+        not_scripted()
+    }
+
+    async fn get_currency(
+        &self,
+        _: Request<rf::GetCurrencyRequest>,
+    ) -> Result<Response<rf::GetCurrencyResponse>, Status> {
+        not_scripted()
+    }
+
+    async fn list_fx_rates(
+        &self,
+        _: Request<rf::ListFxRatesRequest>,
+    ) -> Result<Response<rf::ListFxRatesResponse>, Status> {
+        not_scripted()
+    }
+
+    async fn list_risk_lists(
+        &self,
+        _: Request<rf::ListRiskListsRequest>,
+    ) -> Result<Response<rf::ListRiskListsResponse>, Status> {
+        not_scripted()
+    }
+
+    async fn get_risk_list(
+        &self,
+        _: Request<rf::GetRiskListRequest>,
+    ) -> Result<Response<rf::GetRiskListResponse>, Status> {
         not_scripted()
     }
 }

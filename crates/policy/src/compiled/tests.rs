@@ -38,6 +38,11 @@ fn callers() -> Vec<(String, Claims)> {
     callers
 }
 
+/// The methods that need a token.
+fn guarded() -> impl Iterator<Item = &'static Method> {
+    METHODS.iter().filter(|method| !method.public)
+}
+
 fn resource(tenant: &str) -> Resource<'_> {
     Resource { tenant, kind: "client", id: "424242", owner: None }
 }
@@ -53,9 +58,24 @@ fn role_by_method() {
             .filter(|(_, claims)| policy.allows(claims, method).is_ok())
             .map(|(name, _)| name.as_str())
             .collect();
-        writeln!(table, "{} ({}): {}", method.path, method.permission, may.join(", ")).unwrap();
+        if method.public {
+            assert_eq!(may.len(), callers.len(), "{}", method.path);
+            writeln!(table, "{} (public): everybody, without a token", method.path).unwrap();
+        } else {
+            writeln!(table, "{} ({}): {}", method.path, method.permission, may.join(", ")).unwrap();
+        }
     }
     insta::assert_snapshot!(table);
+}
+
+/// The one list of what is public: a method that is added to it is added here by whoever means it.
+#[test]
+fn nothing_but_reference_data_is_public() {
+    for method in METHODS {
+        let reference = method.service == "riskmesh.reference.v1.ReferenceService";
+        assert_eq!(method.public, reference, "{}", method.path);
+        assert_eq!(method.permission.is_empty(), method.public, "{}", method.path);
+    }
 }
 
 #[test]
@@ -80,7 +100,7 @@ fn the_compiled_table_says_what_cedar_says() {
     for (name, caller) in callers() {
         for scope in scopes {
             let caller = claims(caller.role, &caller.sub, scope);
-            for method in METHODS {
+            for method in guarded() {
                 assert_eq!(
                     policy.allows(&caller, method).is_ok(),
                     policy.resource(&caller, method.permission, &resource("sandbox")).is_ok(),
@@ -96,7 +116,7 @@ fn the_compiled_table_says_what_cedar_says() {
 fn nothing_is_visible_across_tenants() {
     let policy = Policy::new().unwrap();
     for (name, caller) in callers() {
-        for method in METHODS {
+        for method in guarded() {
             for other in ["other", "", "Sandbox", "sandbox2", "*"] {
                 let seen = policy.resource(&caller, method.permission, &resource(other));
                 assert_eq!(seen, Err(Denied), "{name}, {}, {other:?}", method.permission);
@@ -109,7 +129,7 @@ fn nothing_is_visible_across_tenants() {
 fn a_client_has_its_scopes_and_nothing_else() {
     let policy = Policy::new().unwrap();
     let reader = claims(Role::Client, "client-1", &["analytics.read"]);
-    for method in METHODS {
+    for method in guarded() {
         assert_eq!(
             policy.allows(&reader, method).is_ok(),
             method.permission == "analytics.read",
@@ -166,6 +186,7 @@ fn what_is_unknown_is_denied() {
     let method = &METHODS[0];
     let copy = copy_of(method);
     assert!(policy.allows(&admin, &copy).is_err(), "a method that is not in the contract's table");
+    assert!(policy.allows(&admin, &Method { public: true, ..copy }).is_err(), "whatever it says of itself");
     assert!(policy.allows(&admin, method).is_ok());
 }
 
@@ -175,6 +196,7 @@ fn copy_of(method: &Method) -> Method {
         service: method.service,
         name: method.name,
         permission: method.permission,
+        public: method.public,
         rate_limit: method.rate_limit,
         success_status: method.success_status,
         timeout_ms: method.timeout_ms,

@@ -62,6 +62,9 @@ pub struct ServeArgs {
     /// Which roles to run; all of them where none is named. Repeat it or separate with commas.
     #[arg(long = "role", env = "RISKMESH_ROLE", value_delimiter = ',', value_name = "ROLE")]
     pub roles: Vec<NodeRole>,
+    /// The directory of the operator's own risk lists and exchange rates; see docs/reference.md.
+    #[arg(long, env = "RISKMESH_REFERENCE_DIR", value_name = "DIR")]
+    pub reference_dir: Option<PathBuf>,
     /// Requests a minute that one API client may make; 0 is no limit [default: 100].
     #[arg(long, env = "RISKMESH_RATE_LIMIT_PER_MINUTE", value_name = "N")]
     pub rate_limit_per_minute: Option<u32>,
@@ -81,6 +84,8 @@ pub enum NodeRole {
     Clients,
     /// Risk scores.
     Analytics,
+    /// Countries, currencies, exchange rates, risk lists.
+    Reference,
 }
 
 /// The data directory that a command works on, with the settings that the last `serve` had there.

@@ -30,6 +30,8 @@ pub struct Config {
     pub edge: edge::Config,
     /// Risk scores.
     pub analytics: analytics::Config,
+    /// Reference data.
+    pub reference: reference::Config,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// The embedded store.
@@ -107,6 +109,7 @@ impl Default for Config {
             auth: Auth::default(),
             edge: edge::Config::default(),
             analytics: analytics::Config::default(),
+            reference: reference::Config::default(),
             telemetry: Telemetry::default(),
             store: Store::default(),
         }
@@ -195,6 +198,7 @@ const KNOWN_VARIABLES: &[&str] = &[
     "RISKMESH_DATA_DIR",
     "RISKMESH_NO_SANDBOX",
     "RISKMESH_ROLE",
+    "RISKMESH_REFERENCE_DIR",
     "RISKMESH_RATE_LIMIT_PER_MINUTE",
     "RISKMESH_WEBHOOKS_EGRESS_ALLOW",
 ];
@@ -220,6 +224,9 @@ impl Config {
         }
         if !args.roles.is_empty() {
             config.roles.clone_from(&args.roles);
+        }
+        if let Some(dir) = &args.reference_dir {
+            config.reference.directory = Some(dir.clone());
         }
         if let Some(limit) = args.rate_limit_per_minute {
             config.edge.rate_limit_per_minute = limit;
@@ -253,8 +260,12 @@ impl Config {
         let path = self.data_dir.join(SERVED);
         let fail = |source: io::Error| Error::Remember { path: path.clone(), source };
         let mut served = self.clone();
-        let files =
-            [&mut served.analytics.model, &mut served.analytics.country_risk, &mut served.analytics.fx_rates];
+        let files = [
+            &mut served.analytics.model,
+            &mut served.analytics.country_risk,
+            &mut served.analytics.fx_rates,
+            &mut served.reference.directory,
+        ];
         for file in files.into_iter().flatten() {
             // Commands are started elsewhere.
             *file = std::path::absolute(&file).map_err(fail)?;
@@ -265,7 +276,7 @@ impl Config {
     /// The roles to run, `all` resolved.
     pub fn roles(&self) -> BTreeSet<NodeRole> {
         if self.roles.contains(&NodeRole::All) {
-            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics].into()
+            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics, NodeRole::Reference].into()
         } else {
             self.roles.iter().copied().collect()
         }
@@ -303,6 +314,9 @@ impl Config {
         }
         if !(16..=1 << 20).contains(&self.store.cache_mib) {
             return refuse("store.cache-mib", self.store.cache_mib.to_string(), "16 to 1048576");
+        }
+        if self.reference.directory.as_ref().is_some_and(|directory| directory.as_os_str().is_empty()) {
+            return refuse("reference.directory", String::new(), "the path of a directory");
         }
         if self.auth.issuer.is_empty() || self.auth.audience.is_empty() {
             return refuse("auth.issuer, auth.audience", String::new(), "neither may be empty");
@@ -353,9 +367,11 @@ mod tests {
         let mut served = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         served.auth.issuer = "bank".into();
         served.analytics.model = Some("models/ours.toml".into());
+        served.reference.directory = Some("reference".into());
         served.remember().unwrap();
         let found = on(None).unwrap();
         assert_eq!((found.auth.issuer.as_str(), &found.data_dir), ("bank", &served.data_dir));
+        assert!(found.reference.directory.unwrap().is_absolute());
         let model = found.analytics.model.unwrap();
         assert!(model.is_absolute() && model.ends_with("models/ours.toml"));
 

@@ -27,8 +27,15 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         Report::note("environment", &format!("{name} is not a variable of ours"));
     }
     match config.analytics.check_files() {
-        Ok(()) => Report::fine("model and reference data", "are valid"),
-        Err(error) => report.bad("model and reference data", &error.into()),
+        Ok(()) => Report::fine("model and its reference data", "are valid"),
+        Err(error) => report.bad("model and its reference data", &error.into()),
+    }
+    match refdata::Set::load(config.reference.directory.as_deref()) {
+        Ok(set) => {
+            let lists = set.lists().len();
+            Report::fine("reference data", &format!("are valid, with {lists} publications of risk lists"));
+        }
+        Err(error) => report.bad("reference data", &error.into()),
     }
     if config.data_dir.exists() && !config.data_dir.is_dir() {
         let path = config.data_dir.display();

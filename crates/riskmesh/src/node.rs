@@ -66,6 +66,9 @@ pub enum Error {
     /// The analytics role.
     #[error("start analytics")]
     Analytics(#[from] analytics::ConfigError),
+    /// The reference data.
+    #[error("load reference data")]
+    Reference(#[from] refdata::Error),
     /// The HTTP front.
     #[error("start the edge")]
     Edge(#[from] edge::Error),
@@ -113,6 +116,7 @@ pub struct Node {
     issuer: Issuer,
     clients: Arc<clients::Service>,
     analytics: analytics::Handle,
+    reference: Arc<refdata::Live>,
     bus: Arc<bus::Embedded>,
     readiness: edge::Readiness,
     edge_address: Option<SocketAddr>,
@@ -230,7 +234,7 @@ impl Node {
                 outbox: outbox.clone(),
                 lists: lists.clone(),
                 cache,
-                cursors: secrets.cursors,
+                cursors: secrets.cursors.clone(),
                 clients: Channel::local(clients_server.clone(), caller("analytics")),
                 member: instance.as_str().into(),
                 takeover: bus::Takeover::Immediate,
@@ -238,6 +242,14 @@ impl Node {
             },
         )?;
         let analytics_server = server("analytics", analytics.routes());
+
+        let data = Arc::new(refdata::Live::open(config.reference.directory.as_deref())?);
+        let reference = reference::Service::new(reference::Deps {
+            data: data.clone(),
+            cursors: secrets.cursors.clone(),
+            clock: clock.clone(),
+        });
+        let reference_server = server("reference", reference.routes());
 
         let directory = Directory::default()
             .with(services_of("riskmesh.clients."), &Channel::local(clients_server.clone(), caller("edge")))
@@ -247,7 +259,8 @@ impl Node {
             )
             .with(services_of("riskmesh.payments."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
-            .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")));
+            .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")))
+            .with(services_of("riskmesh.reference."), &Channel::local(reference_server, caller("edge")));
         let routed = Routed::new(directory);
 
         let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -259,6 +272,7 @@ impl Node {
         back_tasks.spawn(relay.run(back.clone()));
         let stop = back.clone();
         back_tasks.spawn(async move { stop.run_until_cancelled(lists.run(LISTS_EVERY)).await });
+        back_tasks.spawn(data.clone().follow(back.clone()));
         let handle = analytics.handle();
         let score = CancellationToken::new();
         if purpose == Purpose::Serve {
@@ -281,6 +295,7 @@ impl Node {
             issuer: Issuer::clone(&issuer),
             clients,
             analytics: handle,
+            reference: data,
             bus,
             readiness: edge::Readiness::default(),
             edge_address: None,
@@ -405,6 +420,11 @@ impl Node {
             tokio::time::sleep(CATCHING_UP).await;
         }
         Ok(())
+    }
+
+    /// Reads the files anew that can be changed while the process runs: as SIGHUP asks for.
+    pub fn reload(&self) {
+        self.reference.ask();
     }
 
     /// Where the API is served.

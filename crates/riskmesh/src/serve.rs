@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long the token in the greeting lives.
 const GREETING_TTL: Duration = Duration::from_hours(1);
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; SIGHUP reads files anew that can be changed meanwhile.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args)?;
     let otlp = (!config.telemetry.otlp_endpoint.is_empty())
@@ -32,18 +32,24 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let signals = Signals::new().context("listen for signals")?;
     let node = Node::start(&config, Purpose::Serve).await?;
     config.remember()?;
-    let mut signals = std::pin::pin!(signals.first());
+    until_ended(&config, &node, signals).await?;
+    tracing::info!("stopping");
+    node.stop().await;
+    Ok(())
+}
+
+/// Makes the node ready, says so, and waits for the end; it may come before that.
+async fn until_ended(config: &Config, node: &Node, signals: Signals) -> anyhow::Result<()> {
+    let mut end = std::pin::pin!(signals.end(node));
     let made_ready = tokio::select! {
-        made_ready = node.make_ready(&config) => Some(made_ready),
-        () = &mut signals => None,
+        made_ready = node.make_ready(config) => Some(made_ready),
+        () = &mut end => None,
     };
     if let Some(made_ready) = made_ready {
         made_ready?;
-        greet(&config, &node)?;
-        signals.await;
+        greet(config, node)?;
+        end.await;
     }
-    tracing::info!("stopping");
-    node.stop().await;
     Ok(())
 }
 
@@ -78,18 +84,27 @@ fn example(address: SocketAddr, token: &str) -> String {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn first(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Waits for the one that ends the process; does what the others ask for.
+    async fn end(mut self, node: &Node) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => node.reload(),
+            }
         }
     }
 }

@@ -145,6 +145,7 @@ fn one_in_a_thousand_entries_is_labelled() {
 fn labelled_patterns_are_what_their_labels_say() {
     let generator = Generator::new(Plan { suspicious_ppm: 20_000, ..Plan::sandbox(5, END) }).unwrap();
     let model = Model::builtin().unwrap();
+    let refdata = RefData::builtin().unwrap();
     let mut schemes: BTreeMap<_, Vec<Entry>> = BTreeMap::new();
     for transaction in all(&generator) {
         if let Some(label) = transaction.label {
@@ -178,7 +179,8 @@ fn labelled_patterns_are_what_their_labels_say() {
         let rule = typology::ALL.iter().find(|one| one.code().as_str() == code).unwrap();
         let found = by_account.iter().any(|(account, entries)| {
             let entries = entry::canonical(entries);
-            let input = Input { account: *account, entries: &entries, hours: &[], model: &model };
+            let input =
+                Input { account: *account, entries: &entries, hours: &[], model: &model, refdata: &refdata };
             rule.detect(&input).iter().any(|hit| hit.transactions.len() >= 2)
         });
         assert!(found, "{label}: {entries:#?}");

@@ -113,7 +113,17 @@ impl Maker<'_> {
         } else {
             json!({ "application/json": content })
         };
-        Some(json!({ "required": true, "content": content }))
+        Some(json!({ "required": self.needs_body(binding), "content": content }))
+    }
+
+    /// Whether a body must be sent: where it is the whole request and nothing in it is required, none is as good as an empty object.
+    fn needs_body(&self, binding: &Binding) -> bool {
+        let required = |field: &FieldDescriptor| {
+            let facts = self.extensions.of(field);
+            facts.required && !facts.output_only
+        };
+        let optional = matches!(binding.body, Body::Whole) && !binding.rpc.is_client_streaming();
+        !optional || binding.rpc.input().fields().any(|field| required(&field))
     }
 
     /// A field that is a whole body.

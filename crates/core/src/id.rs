@@ -1,5 +1,6 @@
 //! Typed identifiers. Each is validated where it enters, so code behind the edge never meets a malformed one.
 
+use crate::error::{Detail, Error};
 use std::fmt;
 
 /// A text that is not an id of the kind wanted.
@@ -10,6 +11,13 @@ pub struct InvalidId {
     pub expected: &'static str,
     /// The same as a regular expression.
     pub pattern: &'static str,
+}
+
+impl InvalidId {
+    /// `INVALID_INPUT` for an id that a caller sent in this field.
+    pub fn of(self, field: &'static str) -> Error {
+        Error::invalid(Detail::expected(field, self.expected, self.pattern))
+    }
 }
 
 macro_rules! id {

@@ -11,7 +11,7 @@ use crate::reader::{Page, Reader};
 use crate::repo::list::Place;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
-use riskmesh_core::{ClientId, Detail, Error};
+use riskmesh_core::{ClientId, Error};
 use tonic::{Request, Response, Status};
 
 /// Reads risks, for any version.
@@ -27,8 +27,7 @@ const QUERY: &str = "analytics";
 impl AnalyticsRpc {
     async fn get<T>(&self, request: &Request<T>, client: &str) -> Result<Shown, Status> {
         let tenant = &authn::caller(request)?.tenant;
-        let client = ClientId::new(client)
-            .map_err(|error| Error::invalid(Detail::expected("clientId", error.expected, error.pattern)))?;
+        let client = ClientId::new(client).map_err(|error| error.of("clientId"))?;
         Ok(self.reader.get(tenant, &client).await?)
     }
 

@@ -24,8 +24,7 @@ impl SimulationService for SimulationRpc {
     ) -> Result<Response<SimulateAnalyticsResponse>, Status> {
         let tenant = authn::caller(&request)?.tenant.clone();
         let asked = request.into_inner();
-        let client = ClientId::new(&asked.client_id)
-            .map_err(|error| Error::invalid(Detail::expected("clientId", error.expected, error.pattern)))?;
+        let client = ClientId::new(&asked.client_id).map_err(|error| error.of("clientId"))?;
         let draft = match (asked.model_version.as_str(), asked.model.as_str()) {
             ("", "") => Draft::InUse,
             (version, "") => Draft::Version(version),

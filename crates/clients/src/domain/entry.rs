@@ -47,12 +47,8 @@ impl Entry {
             Ok(kind) => kind,
         };
         Ok(Self {
-            id: TransactionId::new(&message.transaction_id).map_err(|error| {
-                Error::invalid(Detail::expected("transactionId", error.expected, error.pattern))
-            })?,
-            account: AccountId::new(&message.account_id).map_err(|error| {
-                Error::invalid(Detail::expected("accountId", error.expected, error.pattern))
-            })?,
+            id: TransactionId::new(&message.transaction_id).map_err(|error| error.of("transactionId"))?,
+            account: AccountId::new(&message.account_id).map_err(|error| error.of("accountId"))?,
             transfer: message.transfer_id,
             direction: Direction::try_from(message.direction)
                 .ok()

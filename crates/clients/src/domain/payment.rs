@@ -42,9 +42,7 @@ impl Order {
             return Err(Error::invalid(Detail::new("amount", "must be greater than zero")));
         }
         Ok(Self {
-            account: AccountId::new(&message.account_id).map_err(|error| {
-                Error::invalid(Detail::expected("accountId", error.expected, error.pattern))
-            })?,
+            account: AccountId::new(&message.account_id).map_err(|error| error.of("accountId"))?,
             amount,
             counterparty_account: message.counterparty_account,
             counterparty_country: message.counterparty_country,

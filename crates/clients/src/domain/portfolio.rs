@@ -28,9 +28,7 @@ impl Portfolio {
     /// A new one, as the caller wants it.
     pub(crate) fn read(message: Message, now: Timestamp) -> Result<Self, Error> {
         Ok(Self {
-            id: PortfolioId::new(&message.portfolio_id).map_err(|error| {
-                Error::invalid(Detail::expected("portfolioId", error.expected, error.pattern))
-            })?,
+            id: PortfolioId::new(&message.portfolio_id).map_err(|error| error.of("portfolioId"))?,
             name: name(message.name)?,
             base: Currency::new(&message.base_currency).ok_or_else(|| {
                 Error::invalid(Detail::new("baseCurrency", "must be an ISO 4217 currency code"))
@@ -84,7 +82,7 @@ fn name(name: String) -> Result<String, Error> {
 
 fn client(id: &str) -> Result<Option<ClientId>, Error> {
     let client = (!id.is_empty()).then(|| ClientId::new(id)).transpose();
-    client.map_err(|error| Error::invalid(Detail::expected("clientId", error.expected, error.pattern)))
+    client.map_err(|error| error.of("clientId"))
 }
 
 #[cfg(test)]

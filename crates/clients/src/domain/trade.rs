@@ -33,9 +33,7 @@ impl Trade {
             Err(error) => Err(invalid(field, error.to_string())),
         };
         let trade = Self {
-            id: TradeId::new(&message.trade_id).map_err(|error| {
-                Error::invalid(Detail::expected("tradeId", error.expected, error.pattern))
-            })?,
+            id: TradeId::new(&message.trade_id).map_err(|error| error.of("tradeId"))?,
             side: Side::try_from(message.side)
                 .ok()
                 .filter(|side| *side != Side::Unspecified)

@@ -26,23 +26,19 @@ fn tenant<T>(request: &Request<T>) -> Result<TenantId, Status> {
 }
 
 fn client_id(text: &str) -> Result<ClientId, Error> {
-    ClientId::new(text)
-        .map_err(|error| Error::invalid(Detail::expected("clientId", error.expected, error.pattern)))
+    ClientId::new(text).map_err(|error| error.of("clientId"))
 }
 
 fn account_id(text: &str) -> Result<AccountId, Error> {
-    AccountId::new(text)
-        .map_err(|error| Error::invalid(Detail::expected("accountId", error.expected, error.pattern)))
+    AccountId::new(text).map_err(|error| error.of("accountId"))
 }
 
 fn portfolio_id(text: &str) -> Result<PortfolioId, Error> {
-    PortfolioId::new(text)
-        .map_err(|error| Error::invalid(Detail::expected("portfolioId", error.expected, error.pattern)))
+    PortfolioId::new(text).map_err(|error| error.of("portfolioId"))
 }
 
 fn trade_id(text: &str) -> Result<TradeId, Error> {
-    TradeId::new(text)
-        .map_err(|error| Error::invalid(Detail::expected("tradeId", error.expected, error.pattern)))
+    TradeId::new(text).map_err(|error| error.of("tradeId"))
 }
 
 /// The strong ETag of a version (RFC 9110).

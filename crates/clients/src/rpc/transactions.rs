@@ -16,7 +16,7 @@ use api::transactions::v1::{
 use futures::stream::BoxStream;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
-use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, TenantId, Timestamp, TransactionId};
+use riskmesh_core::{AccountId, ClientId, Error, ErrorCode, TenantId, Timestamp, TransactionId};
 use std::collections::HashMap;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -127,9 +127,7 @@ impl TransactionsService for TransactionsRpc {
     ) -> Result<Response<GetTransactionResponse>, Status> {
         let tenant = tenant(&request)?;
         let text = request.into_inner().transaction_id;
-        let id = TransactionId::new(&text).map_err(|error| {
-            Error::invalid(Detail::expected("transactionId", error.expected, error.pattern))
-        })?;
+        let id = TransactionId::new(&text).map_err(|error| error.of("transactionId"))?;
         let missing = || Error::not_found(ErrorCode::TransactionNotFound, "transactionId", &text);
         let entry =
             self.ingest.transactions.find(&tenant, &id).await.map_err(Error::from)?.ok_or_else(missing)?;

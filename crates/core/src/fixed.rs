@@ -34,27 +34,32 @@ impl<const PLACES: u32> Fixed<PLACES> {
     /// # Errors
     /// What it is not.
     pub fn parse(text: &str) -> Result<Self, InvalidFixed> {
-        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let plain = |part: &str| part.bytes().all(|c| c.is_ascii_digit());
-        if whole.is_empty() || !plain(whole) || !plain(fraction) || digits.ends_with('.') || text.len() > 40 {
-            return Err(InvalidFixed::Syntax);
-        }
-        let places = PLACES as usize;
-        let (kept, cut) = fraction.split_at(fraction.len().min(places));
-        if cut.bytes().any(|c| c != b'0') {
-            return Err(InvalidFixed::Places);
-        }
-        let mut number: i64 = 0;
-        for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
-            // Below the limit before, so this cannot overflow.
-            number = number * 10 + i64::from(digit - b'0');
-            if number >= Self::LIMIT {
-                return Err(InvalidFixed::TooLarge);
-            }
-        }
-        Ok(Self(if negative { -number } else { number }))
+        parse(text, PLACES, Self::LIMIT).map(Self)
     }
+}
+
+/// Reads a plain decimal as a whole number of the `places`-th decimal place, nearer to zero than `limit`. The limit is 10^18 at the
+/// most, so that no step overflows.
+pub(crate) fn parse(text: &str, places: u32, limit: i64) -> Result<i64, InvalidFixed> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |part: &str| part.bytes().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(fraction) || digits.ends_with('.') || text.len() > 40 {
+        return Err(InvalidFixed::Syntax);
+    }
+    let places = places as usize;
+    let (kept, cut) = fraction.split_at(fraction.len().min(places));
+    if cut.bytes().any(|c| c != b'0') {
+        return Err(InvalidFixed::Places);
+    }
+    let mut number: i64 = 0;
+    for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
+        number = number * 10 + i64::from(digit - b'0');
+        if number >= limit {
+            return Err(InvalidFixed::TooLarge);
+        }
+    }
+    Ok(if negative { -number } else { number })
 }
 
 /// The plain decimal without trailing zeros: `100`, `0.5`.

@@ -1,6 +1,7 @@
 //! Exact money: integer minor units and an ISO 4217 currency; no float ever touches an amount.
 
 use crate::codes::listed;
+use crate::fixed::{self, InvalidFixed};
 use std::fmt;
 
 /// The largest amount of minor units in one entry: sums of squares over any number of entries we hold stay within `i128`.
@@ -108,30 +109,13 @@ pub struct Money {
 impl Money {
     /// Parses a plain decimal such as `100`, `100.5` or `-0.01`; trailing zeros beyond the currency's places are exact and allowed.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidMoney> {
-        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let all_digits = |part: &str| part.bytes().all(|c| c.is_ascii_digit());
-        if whole.is_empty()
-            || !all_digits(whole)
-            || !all_digits(fraction)
-            || digits.ends_with('.')
-            || text.len() > 40
-        {
-            return Err(InvalidMoney::Syntax);
-        }
-        let places = usize::from(currency.places());
-        let (kept, cut) = fraction.split_at(fraction.len().min(places));
-        if cut.bytes().any(|c| c != b'0') {
-            return Err(InvalidMoney::Places);
-        }
-        let mut minor: i64 = 0;
-        for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
-            minor = minor * 10 + i64::from(digit - b'0');
-            if minor > MAX_MINOR {
-                return Err(InvalidMoney::TooLarge);
-            }
-        }
-        Ok(Self { minor: if negative { -minor } else { minor }, currency })
+        let minor =
+            fixed::parse(text, currency.places().into(), MAX_MINOR + 1).map_err(|error| match error {
+                InvalidFixed::Syntax => InvalidMoney::Syntax,
+                InvalidFixed::Places => InvalidMoney::Places,
+                InvalidFixed::TooLarge => InvalidMoney::TooLarge,
+            })?;
+        Ok(Self { minor, currency })
     }
 }
 

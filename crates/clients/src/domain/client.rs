@@ -1,6 +1,6 @@
 //! A client of a tenant, and how a patch changes it.
 
-use super::unchangeable;
+use super::{patched, unchangeable};
 use api::clients::v1::{Address, ClientStatus, ClientType, PatchClient};
 use riskmesh_core::{ClientId, Detail, Error, Timestamp};
 
@@ -103,20 +103,8 @@ impl Profile {
 
     /// Applies the fields that `mask` names; no mask means every field that the patch sets, `*` all of them.
     pub(crate) fn patch(&mut self, patch: &PatchClient, mask: Option<&[String]>) -> Result<(), Error> {
-        let all: Vec<String>;
-        let paths = match mask {
-            Some([star]) if star == "*" => {
-                all = PATCHABLE.iter().map(ToString::to_string).collect();
-                all.as_slice()
-            }
-            Some(paths) => paths,
-            None => {
-                all = set_fields(patch);
-                all.as_slice()
-            }
-        };
-        for path in paths {
-            match path.as_str() {
+        for path in patched(mask, PATCHABLE, || set_fields(patch)) {
+            match path {
                 "name" if patch.name.trim().is_empty() => {
                     return Err(Error::invalid(Detail::new("name", "must not be empty")));
                 }
@@ -139,7 +127,7 @@ impl Profile {
     }
 }
 
-fn set_fields(patch: &PatchClient) -> Vec<String> {
+fn set_fields(patch: &PatchClient) -> Vec<&'static str> {
     let texts = [
         ("name", &patch.name),
         ("residence_country", &patch.residence_country),
@@ -153,7 +141,7 @@ fn set_fields(patch: &PatchClient) -> Vec<String> {
     let texts = texts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
     let enums = enums.into_iter().filter(|(_, value)| *value != 0).map(|(name, _)| name);
     let layers = patch.ownership_layers.map(|_| "ownership_layers");
-    texts.chain(enums).chain(layers).map(str::to_owned).collect()
+    texts.chain(enums).chain(layers).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! One account's entry: what a transaction is here, checked and in exact units.
 
 use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
-use riskmesh_core::{AccountId, ClientId, Currency, Detail, Error, Money, Timestamp, TransactionId};
-use std::time::Duration;
-
-/// How far ahead of our clock an entry may be booked: other clocks, and dates of other time zones.
-const AHEAD: Duration = Duration::from_hours(24);
+use riskmesh_core::{AccountId, ClientId, Detail, Error, Money, Timestamp, TransactionId};
 
 /// A keyed digest of everything that an entry says.
 pub(crate) type Content = [u8; 16];
@@ -29,19 +25,8 @@ impl Entry {
     /// Checks what the contract's rules cannot say: the amount against its currency, the time against the clock. Scores are as of the
     /// newest entry, so one that lies far ahead would hide all that really happens until then.
     pub(crate) fn read(message: Transaction, now: Timestamp) -> Result<Self, Error> {
-        let invalid = |field: &'static str, issue: &'static str| Error::invalid(Detail::new(field, issue));
-        let currency = Currency::new(&message.currency)
-            .ok_or_else(|| invalid("currency", "must be an ISO 4217 currency code"))?;
-        let amount = Money::parse(&message.amount, currency)
-            .map_err(|error| Error::invalid(Detail::new("amount", error.to_string())))?;
-        if amount.minor <= 0 {
-            return Err(invalid("amount", "must be greater than zero"));
-        }
-        let booked_at = message.booked_at.as_ref().ok_or_else(|| invalid("bookedAt", "is required"))?;
-        let booked_at = api::time::from_proto(booked_at);
-        if booked_at > now.plus(AHEAD) {
-            return Err(invalid("bookedAt", "must not be more than a day ahead"));
-        }
+        let amount = super::amount(&message.amount, &message.currency)?;
+        let booked_at = super::happened("bookedAt", message.booked_at.as_ref(), now)?;
         let kind = match TransactionType::try_from(message.r#type) {
             Ok(TransactionType::Unspecified) | Err(_) => TransactionType::Transfer,
             Ok(kind) => kind,
@@ -53,7 +38,7 @@ impl Entry {
             direction: Direction::try_from(message.direction)
                 .ok()
                 .filter(|direction| *direction != Direction::Unspecified)
-                .ok_or_else(|| invalid("direction", "is required"))?,
+                .ok_or_else(|| Error::invalid(Detail::new("direction", "is required")))?,
             amount,
             booked_at,
             counterparty_account: message.counterparty_account,

@@ -3,9 +3,7 @@
 use super::entry::Entry;
 use api::payments::v1::{Payment as Message, PaymentStatus};
 use api::transactions::v1::{Channel, Direction, TransactionType};
-use riskmesh_core::{
-    AccountId, ClientId, Currency, Detail, Error, Money, PaymentId, Timestamp, TransactionId,
-};
+use riskmesh_core::{AccountId, ClientId, Error, Money, PaymentId, Timestamp, TransactionId};
 
 /// What the caller orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +32,7 @@ pub(crate) struct Payment {
 impl Order {
     /// Checks what the contract's rules cannot say: the amount against its currency.
     pub(crate) fn read(message: Message) -> Result<Self, Error> {
-        let currency = Currency::new(&message.currency)
-            .ok_or_else(|| Error::invalid(Detail::new("currency", "must be an ISO 4217 currency code")))?;
-        let amount = Money::parse(&message.amount, currency)
-            .map_err(|error| Error::invalid(Detail::new("amount", error.to_string())))?;
-        if amount.minor <= 0 {
-            return Err(Error::invalid(Detail::new("amount", "must be greater than zero")));
-        }
+        let amount = super::amount(&message.amount, &message.currency)?;
         Ok(Self {
             account: AccountId::new(&message.account_id).map_err(|error| error.of("accountId"))?,
             amount,

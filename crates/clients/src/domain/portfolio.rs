@@ -1,6 +1,6 @@
 //! A portfolio, and how a patch changes it.
 
-use super::unchangeable;
+use super::{currency, patched, unchangeable};
 use api::portfolios::v1::{PatchPortfolio, Portfolio as Message};
 use riskmesh_core::{ClientId, Currency, Detail, Error, PortfolioId, Timestamp};
 
@@ -30,9 +30,7 @@ impl Portfolio {
         Ok(Self {
             id: PortfolioId::new(&message.portfolio_id).map_err(|error| error.of("portfolioId"))?,
             name: name(message.name)?,
-            base: Currency::new(&message.base_currency).ok_or_else(|| {
-                Error::invalid(Detail::new("baseCurrency", "must be an ISO 4217 currency code"))
-            })?,
+            base: currency("baseCurrency", &message.base_currency)?,
             client: client(&message.client_id)?,
             created_at: now,
             updated_at: now,
@@ -44,13 +42,7 @@ impl Portfolio {
 
     /// Applies the fields that `mask` names; no mask means every field that the patch sets, `*` all of them.
     pub(crate) fn patch(&mut self, patch: &PatchPortfolio, mask: Option<&[String]>) -> Result<(), Error> {
-        let set = [("name", !patch.name.is_empty()), ("client_id", !patch.client_id.is_empty())];
-        let paths: Vec<&str> = match mask {
-            Some([star]) if star == "*" => PATCHABLE.to_vec(),
-            Some(paths) => paths.iter().map(String::as_str).collect(),
-            None => set.iter().filter(|(_, set)| *set).map(|(path, _)| *path).collect(),
-        };
-        for path in paths {
+        for path in patched(mask, PATCHABLE, || set_fields(patch)) {
             match path {
                 "name" => self.name = name(patch.name.clone())?,
                 "client_id" => self.client = client(&patch.client_id)?,
@@ -71,6 +63,11 @@ impl Portfolio {
             update_time: Some(api::time::to_proto(self.updated_at)),
         }
     }
+}
+
+fn set_fields(patch: &PatchPortfolio) -> Vec<&'static str> {
+    let texts = [("name", &patch.name), ("client_id", &patch.client_id)];
+    texts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect()
 }
 
 fn name(name: String) -> Result<String, Error> {

@@ -1,12 +1,10 @@
 //! A trade of a portfolio: checked, and in exact units.
 
+use super::{currency, happened};
 use api::portfolios::v1::{Side, Trade as Message};
-use riskmesh_core::fixed::InvalidFixed;
+use riskmesh_core::fixed::Fixed;
 use riskmesh_core::{Currency, Detail, Error, PortfolioId, Price, Quantity, Timestamp, TradeId};
-use std::time::Duration;
 
-/// How far ahead of our clock a trade may have been made: other clocks, and dates of other time zones.
-const AHEAD: Duration = Duration::from_hours(24);
 /// The largest quantity times price, in 10^-14 of the currency: 10^15. A billion such trades add up without an overflow.
 const MAX_NOTIONAL: i128 = 1_000_000_000_000_000 * 100_000_000_000_000;
 
@@ -26,37 +24,21 @@ pub(crate) struct Trade {
 impl Trade {
     /// Checks what the contract's rules cannot say: places and sizes of the numbers, the time against the clock.
     pub(crate) fn read(message: Message, now: Timestamp) -> Result<Self, Error> {
-        let invalid = |field: &'static str, issue: String| Error::invalid(Detail::new(field, issue));
-        let number = |field: &'static str, number: Result<i64, InvalidFixed>| match number {
-            Ok(number) if number > 0 => Ok(number),
-            Ok(_) => Err(invalid(field, "must be greater than zero".into())),
-            Err(error) => Err(invalid(field, error.to_string())),
-        };
         let trade = Self {
             id: TradeId::new(&message.trade_id).map_err(|error| error.of("tradeId"))?,
             side: Side::try_from(message.side)
                 .ok()
                 .filter(|side| *side != Side::Unspecified)
-                .ok_or_else(|| invalid("side", "is required".into()))?,
-            quantity: number("quantity", Quantity::parse(&message.quantity).map(|n| n.0))
-                .map(riskmesh_core::fixed::Fixed)?,
-            price: number("price", Price::parse(&message.price).map(|n| n.0))
-                .map(riskmesh_core::fixed::Fixed)?,
-            currency: Currency::new(&message.currency)
-                .ok_or_else(|| invalid("currency", "must be an ISO 4217 currency code".into()))?,
-            executed_at: message
-                .executed_at
-                .as_ref()
-                .map(api::time::from_proto)
-                .ok_or_else(|| invalid("executedAt", "is required".into()))?,
+                .ok_or_else(|| Error::invalid(Detail::new("side", "is required")))?,
+            quantity: positive("quantity", &message.quantity)?,
+            price: positive("price", &message.price)?,
+            currency: currency("currency", &message.currency)?,
+            executed_at: happened("executedAt", message.executed_at.as_ref(), now)?,
             instrument: message.instrument_id,
             counterparty: message.counterparty_id,
         };
-        if trade.executed_at > now.plus(AHEAD) {
-            return Err(invalid("executedAt", "must not be more than a day ahead".into()));
-        }
         if trade.notional() > MAX_NOTIONAL {
-            return Err(invalid("quantity", "times price is too large".into()));
+            return Err(Error::invalid(Detail::new("quantity", "times price is too large")));
         }
         Ok(trade)
     }
@@ -80,6 +62,16 @@ impl Trade {
             executed_at: Some(api::time::to_proto(self.executed_at)),
         }
     }
+}
+
+/// A number greater than zero.
+fn positive<const PLACES: u32>(field: &'static str, text: &str) -> Result<Fixed<PLACES>, Error> {
+    let invalid = |issue: String| Error::invalid(Detail::new(field, issue));
+    let number = Fixed::parse(text).map_err(|error| invalid(error.to_string()))?;
+    if number.0 <= 0 {
+        return Err(invalid("must be greater than zero".into()));
+    }
+    Ok(number)
 }
 
 #[cfg(test)]

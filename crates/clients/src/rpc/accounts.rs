@@ -2,6 +2,7 @@
 
 use super::{IfMatch, account_id, client_id, tenant, versioned};
 use crate::domain::account::Account;
+use crate::domain::currency;
 use crate::masters::{AccountStart, Masters};
 use crate::paging;
 use api::clients::v1::accounts_service_server::AccountsService;
@@ -12,7 +13,7 @@ use api::clients::v1::{
 };
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
-use riskmesh_core::{Currency, Detail, Error};
+use riskmesh_core::{Detail, Error};
 use tonic::{Request, Response, Status};
 
 /// Reads and maintains accounts.
@@ -64,8 +65,7 @@ impl AccountsService for AccountsRpc {
         let client = client_id(&request.client_id)?;
         let sent = request.account.ok_or_else(|| Error::invalid(Detail::new("account", "is required")))?;
         let id = account_id(&sent.account_id)?;
-        let currency = Currency::new(&sent.currency)
-            .ok_or_else(|| Error::invalid(Detail::new("currency", "must be an ISO 4217 currency code")))?;
+        let currency = currency("currency", &sent.currency)?;
         let account =
             self.masters.create_account(&tenant, &client, id, currency, sent.r#type, sent.status).await?;
         let version = account.version;

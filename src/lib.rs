@@ -1,10 +1,13 @@
 //! The contract: Protobuf messages, gRPC service traits and clients, the descriptor set, the table of methods with their policies,
-//! and the validation of requests. Everything is generated from `proto/` at build time; nothing here has behaviour of its own.
+//! and the validation of requests. All of it is generated from `proto/` at build time, but for what every service says alike: times,
+//! pages and entity tags.
 //!
 //! Packages carry versions, and so do modules: [`analytics::v1`] and [`analytics::v2`] live side by side.
 
 pub mod codec;
+pub mod etag;
 pub mod method;
+pub mod page;
 pub mod spelling;
 pub mod validate;
 

@@ -1,11 +1,12 @@
 //! Answers what callers ask: one client's risk, or a page of all. Both versions of the API read here.
 
 use crate::cached::{ScoreCache, Shown};
-use crate::repo::list::{List, Place};
+use crate::repo::list::List;
 use crate::repo::scores::Scores;
 use crate::scorer::Scorer;
 use crate::upstream::Upstream;
 use riskmesh_core::{ClientId, Error, ErrorCode, TenantId};
+use store::list::{Listed, Start};
 
 /// Reads scores.
 #[derive(Clone)]
@@ -15,16 +16,6 @@ pub(crate) struct Reader {
     pub(crate) list: List,
     pub(crate) scorer: Scorer,
     pub(crate) upstream: Upstream,
-}
-
-/// A page of risks.
-pub(crate) struct Page {
-    pub(crate) shown: Vec<Shown>,
-    pub(crate) total: u64,
-    /// Places of the list that the page took up.
-    pub(crate) places: usize,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
 }
 
 impl Reader {
@@ -49,14 +40,14 @@ impl Reader {
     }
 
     /// A page of the list of all clients that have a score. Always from the store: a page of cached risks would cost as much.
-    pub(crate) async fn page(&self, tenant: &TenantId, from: Place, limit: usize) -> Result<Page, Error> {
-        let listed = self.list.page(tenant, from, limit).await?;
-        let standings = self.scores.get_many(tenant, &listed.clients).await?;
-        Ok(Page {
-            shown: standings.into_iter().map(Shown::from).collect(),
-            total: listed.total,
-            places: listed.clients.len(),
-            next: listed.next,
-        })
+    pub(crate) async fn page(
+        &self,
+        tenant: &TenantId,
+        start: Start,
+        limit: usize,
+    ) -> Result<Listed<Shown>, Error> {
+        let listed = self.list.page(tenant, start, limit).await?;
+        let standings = self.scores.get_many(tenant, &listed.items).await?;
+        Ok(listed.with(standings.into_iter().map(Shown::from).collect()))
     }
 }

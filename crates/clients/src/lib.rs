@@ -10,7 +10,6 @@ mod ingest;
 mod ledger;
 mod masters;
 mod opening;
-mod paging;
 mod payments;
 mod portfolios;
 mod preferences;

@@ -15,10 +15,10 @@ use crate::repo::rows::Written;
 use crate::rpc::IfMatch;
 use api::clients::v1::{Address, ClientStatus, PatchAccount, PatchClient};
 use bus::outbox::Intents;
-use riskmesh_core::page::Start;
 use riskmesh_core::{AccountId, ClientId, Clock, Currency, Detail, Error, ErrorCode, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::list::{Listed, Start};
 
 /// The most accounts that one client can have.
 const MAX_ACCOUNTS: u64 = 1000;
@@ -33,16 +33,6 @@ pub(crate) struct Masters {
     pub(crate) events: Arc<Events>,
     pub(crate) owners: Owners,
     pub(crate) clock: Arc<dyn Clock>,
-}
-
-/// A page of clients.
-pub(crate) struct ClientPage {
-    pub(crate) clients: Vec<Client>,
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
-    /// How many places of the list the page took up.
-    pub(crate) shown: usize,
 }
 
 fn client_not_found(id: &ClientId) -> Error {
@@ -213,17 +203,12 @@ impl Masters {
         &self,
         tenant: &TenantId,
         status: Option<ClientStatus>,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<ClientPage, Error> {
+    ) -> Result<Listed<Client>, Error> {
         let page = self.lists.page(tenant, status, start, limit).await?;
-        let ids = page
-            .members
-            .iter()
-            .map(|member| ClientId::new(member).map_err(|_| Error::internal("read client list")))
-            .collect::<Result<Vec<_>, _>>()?;
-        let clients = self.clients.get_many(tenant, &ids).await?;
-        Ok(ClientPage { clients, total: page.total, next: page.next, shown: ids.len() })
+        let clients = self.clients.get_many(tenant, &page.items).await?;
+        Ok(page.with(clients))
     }
 
     /// A new account of an existing client.
@@ -423,33 +408,8 @@ fn one<T>(mut written: Vec<Written<T>>) -> Result<Written<T>, Error> {
     written.pop().ok_or_else(|| Error::internal("write one row"))
 }
 
-/// Where a page of clients starts.
-pub(crate) enum ListStart {
-    Offset(u64),
-    /// After this ordinal.
-    After(u64),
-}
-
 /// Where a page of accounts starts.
 pub(crate) enum AccountStart {
     Offset(u64),
     After(String),
-}
-
-impl ListStart {
-    /// Reads the start of a page request; cursors are opened by the caller.
-    pub(crate) fn read(
-        start: &Start,
-        open: impl FnOnce(&str) -> Result<Vec<u8>, Error>,
-    ) -> Result<Self, Error> {
-        match start {
-            Start::Offset(offset) => Ok(Self::Offset(*offset)),
-            Start::Cursor(cursor) => {
-                let position = open(cursor)?;
-                let ordinal =
-                    <[u8; 8]>::try_from(position.as_slice()).map_err(|_| Error::internal("decode cursor"))?;
-                Ok(Self::After(u64::from_be_bytes(ordinal)))
-            }
-        }
-    }
 }

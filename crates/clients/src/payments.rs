@@ -13,10 +13,9 @@ use crate::domain::payment::{Order, Payment};
 use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::{Ingest, Recorded};
-use crate::masters::ListStart;
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
-use crate::repo::payments::{Listed, Payments as Repo};
+use crate::repo::payments::Payments as Repo;
 use crate::repo::rows::Written;
 use api::clients::v1::AccountStatus;
 use api::payments::v1::PaymentStatus;
@@ -24,6 +23,7 @@ use idempotency::{Begun, Key, Keys, Request, Ticket};
 use riskmesh_core::cipher::random_bytes;
 use riskmesh_core::{AccountId, ClientId, Clock, Detail, Error, ErrorCode, PaymentId, TenantId, Timestamp};
 use std::sync::Arc;
+use store::list::{Listed, Start};
 
 /// Names the method among those that take keys.
 const METHOD: &str = "riskmesh.payments.v1.PaymentsService/CreatePayment";
@@ -190,9 +190,9 @@ impl Payments {
         &self,
         tenant: &TenantId,
         account: Option<&AccountId>,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<Listed, Error> {
+    ) -> Result<Listed<Payment>, Error> {
         Ok(self.rows.page(tenant, account, start, limit).await?)
     }
 

@@ -3,14 +3,14 @@
 use crate::domain::portfolio::Portfolio;
 use crate::error::Error as ServiceError;
 use crate::events::Events;
-use crate::masters::ListStart;
 use crate::repo::RACES;
-use crate::repo::portfolios::{Listed, Portfolios as Repo};
+use crate::repo::portfolios::Portfolios as Repo;
 use crate::repo::rows::Written;
 use crate::rpc::IfMatch;
 use api::portfolios::v1::PatchPortfolio;
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, PortfolioId, TenantId};
 use std::sync::Arc;
+use store::list::{Listed, Start};
 
 /// Reads and maintains portfolios.
 #[derive(Clone)]
@@ -142,9 +142,9 @@ impl Portfolios {
     pub(crate) async fn list(
         &self,
         tenant: &TenantId,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<Listed, Error> {
+    ) -> Result<Listed<Portfolio>, Error> {
         Ok(self.rows.page(tenant, start, limit).await?)
     }
 }

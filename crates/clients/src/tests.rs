@@ -8,7 +8,7 @@ mod trades;
 
 use crate::domain::entry::tests::message;
 use crate::ingest::Recorded;
-use crate::masters::{AccountStart, ListStart};
+use crate::masters::AccountStart;
 use crate::{Deps, Service, TABLES};
 use api::clients::v1::accounts_service_server::AccountsService as _;
 use api::clients::v1::clients_service_server::ClientsService as _;
@@ -613,10 +613,10 @@ async fn missing_accounts_are_opened_once_whoever_opens_them() {
     open(0..40).await.unwrap();
 
     world.service.settle().await;
-    let page = masters.list_clients(&tenant, None, ListStart::Offset(0), 100).await.unwrap();
-    let listed: BTreeSet<_> = page.clients.iter().map(|client| client.id.to_string()).collect();
-    assert_eq!((page.total, page.clients.len(), listed.len()), (40, 40, 40));
-    for client in page.clients {
+    let page = masters.list_clients(&tenant, None, store::list::Start::Offset(0), 100).await.unwrap();
+    let listed: BTreeSet<_> = page.items.iter().map(|client| client.id.to_string()).collect();
+    assert_eq!((page.total, page.items.len(), listed.len()), (40, 40, 40));
+    for client in page.items {
         assert!(!client.pending, "client {} was not told of", client.id);
         let (accounts, count, more) =
             masters.list_accounts(&tenant, &client.id, AccountStart::Offset(0), 10).await.unwrap();

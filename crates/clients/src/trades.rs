@@ -9,7 +9,6 @@ use crate::domain::trade::Trade;
 use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::Recorded;
-use crate::masters::ListStart;
 use crate::portfolios::Portfolios;
 use crate::repo::RACES;
 use crate::repo::trades::{Kept, Owner, SHARDS, Sum, Trades as Repo, shard};
@@ -18,6 +17,7 @@ use riskmesh_core::{Error, ErrorCode, PortfolioId, TenantId, TradeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::Outcome;
+use store::list::{Listed, Start};
 
 /// Rows that one conditional write has at the most.
 const GROUP: usize = 1000;
@@ -32,16 +32,6 @@ pub(crate) struct Trades {
     pub(crate) portfolios: Portfolios,
     pub(crate) rows: Repo,
     pub(crate) events: Arc<Events>,
-}
-
-/// A page of trades.
-pub(crate) struct TradePage {
-    pub(crate) trades: Vec<Trade>,
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
-    /// How many places of the list the page took up.
-    pub(crate) shown: usize,
 }
 
 /// A trade on its way, with its place in the batch.
@@ -200,22 +190,10 @@ impl Trades {
     pub(crate) async fn list(
         &self,
         owner: &Owner,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<TradePage, Error> {
-        let page = match start {
-            ListStart::Offset(offset) => self.rows.by_offset(owner, offset, limit).await?,
-            ListStart::After(ordinal) => self.rows.after(owner, ordinal, limit).await?,
-        };
-        let ids = page.items.iter().map(|(_, member)| TradeId::new(member.as_str()));
-        let ids = ids.collect::<Result<Vec<_>, _>>().map_err(|_| Error::internal("read trade list"))?;
-        let rows = self.rows.latest(owner, ids.iter()).await?;
-        Ok(TradePage {
-            trades: rows.into_iter().flatten().filter(|row| !row.deleted).map(|row| row.trade).collect(),
-            total: self.rows.total(owner).await?,
-            next: page.next.map(|ordinal| ordinal.0),
-            shown: ids.len(),
-        })
+    ) -> Result<Listed<Trade>, Error> {
+        Ok(self.rows.page(owner, start, limit).await?)
     }
 
     /// What a portfolio's trades add up to.

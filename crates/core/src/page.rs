@@ -1,5 +1,6 @@
 //! Pagination parameters as every list method takes them: `limit` with `offset`, or `cursor`.
 
+use crate::cursor::{Cursors, Scope};
 use crate::error::{Detail, Error};
 
 /// The page size where the caller names none.
@@ -49,6 +50,45 @@ impl PageRequest {
         };
         Ok(Self { limit: limit as usize, start })
     }
+}
+
+/// A part of a list in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a, T> {
+    /// What the page shows.
+    pub items: &'a [T],
+    /// How many items the whole list has.
+    pub total: u64,
+    /// The cursor of the next page, where there is one.
+    pub next: Option<String>,
+}
+
+/// Cuts a page out of a list in memory.
+///
+/// `place` names an item, and names come in the order that `after` says: whether an item is after a name. A cursor holds the name of
+/// the last item shown, so that it survives a change of the list.
+///
+/// # Errors
+/// A cursor that was not given for this scope.
+pub fn cut<'a, T>(
+    items: &'a [T],
+    request: &PageRequest,
+    (cursors, scope): (&Cursors, Scope<'_>),
+    place: impl Fn(&T) -> Vec<u8>,
+    after: impl Fn(&T, &[u8]) -> bool,
+) -> Result<Part<'a, T>, Error> {
+    let from = match &request.start {
+        Start::Offset(offset) => usize::try_from(*offset).unwrap_or(usize::MAX).min(items.len()),
+        Start::Cursor(cursor) => {
+            let last = cursors.open(scope, cursor)?;
+            items.partition_point(|item| !after(item, &last))
+        }
+    };
+    let until = from.saturating_add(request.limit).min(items.len());
+    let shown = &items[from..until];
+    let last = shown.last().filter(|_| until < items.len());
+    let next = last.map(|last| cursors.seal(scope, &place(last))).transpose()?;
+    Ok(Part { items: shown, total: items.len() as u64, next })
 }
 
 #[cfg(test)]

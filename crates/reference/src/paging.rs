@@ -3,7 +3,7 @@
 use api::common::v1::Page;
 use riskmesh_core::Error;
 use riskmesh_core::cursor::{Cursors, Scope};
-use riskmesh_core::page::{PageRequest, Start};
+use riskmesh_core::page::{self, PageRequest};
 
 /// A part of a list, with where it stands.
 pub(crate) struct Part<'a, T> {
@@ -13,37 +13,20 @@ pub(crate) struct Part<'a, T> {
 
 /// Cuts a page out of a list.
 ///
-/// `place` names an item, and names come in the order that `after` says: whether an item is after a name. A cursor holds the name of
-/// the last item shown, so that it survives a change of the data. `query` is what it is bound to; there is no tenant to bind it to.
+/// As [`page::cut`]; `query` is what a cursor is bound to, there is no tenant to bind it to.
 pub(crate) fn cut<'a, T>(
     items: &'a [T],
     request: &PageRequest,
     cursors: &Cursors,
     query: &str,
     place: impl Fn(&T) -> String,
-    after: impl Fn(&T, &str) -> bool,
+    after: impl Fn(&T, &[u8]) -> bool,
 ) -> Result<Part<'a, T>, Error> {
     let scope = Scope { tenant: "", query };
-    let from = match &request.start {
-        Start::Offset(offset) => usize::try_from(*offset).unwrap_or(usize::MAX).min(items.len()),
-        Start::Cursor(cursor) => {
-            let last = cursors.open(scope, cursor)?;
-            let last = String::from_utf8(last).map_err(|_| Error::internal("decode cursor"))?;
-            items.partition_point(|item| !after(item, &last))
-        }
-    };
-    let until = from.saturating_add(request.limit).min(items.len());
-    let shown = &items[from..until];
-    let last = shown.last().filter(|_| until < items.len());
-    let next_cursor = last.map(|last| cursors.seal(scope, place(last).as_bytes())).transpose()?;
-    let by_offset = matches!(request.start, Start::Offset(_)) && next_cursor.is_some();
-    let page = Page {
-        limit: i32::try_from(request.limit).unwrap_or(i32::MAX),
-        total: items.len() as i64,
-        next_offset: by_offset.then_some(until as i64),
-        next_cursor,
-    };
-    Ok(Part { items: shown, page })
+    let place = |item: &T| place(item).into_bytes();
+    let part = page::cut(items, request, (cursors, scope), place, after)?;
+    let page = api::page::answer(request, part.total, part.items.len(), part.next);
+    Ok(Part { items: part.items, page })
 }
 
 #[cfg(test)]
@@ -63,8 +46,14 @@ mod tests {
             cursor: &str,
         ) -> Result<(Vec<String>, Page), Error> {
             let request = PageRequest::read(Some(2), offset, cursor)?;
-            let part =
-                cut(items, &request, &self.0, "letters", |item| (*item).into(), |item, last| *item > last)?;
+            let part = cut(
+                items,
+                &request,
+                &self.0,
+                "letters",
+                |item| (*item).into(),
+                |item, last| item.as_bytes() > last,
+            )?;
             Ok((part.items.iter().map(|item| (*item).to_owned()).collect(), part.page))
         }
     }

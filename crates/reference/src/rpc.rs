@@ -2,6 +2,7 @@
 
 use crate::paging::cut;
 use crate::{domain, error};
+use api::etag;
 use api::reference::v1::reference_service_server::ReferenceService;
 use api::reference::v1::{
     Country, CountryRisk, Currency, FxRate, GetCountryRequest, GetCountryResponse, GetCurrencyRequest,
@@ -53,7 +54,7 @@ impl ReferenceService for ReferenceRpc {
             &self.cursors,
             &query,
             |country| country.alpha2.to_string(),
-            |country, last| country.alpha2.as_str() > last,
+            |country, last| country.alpha2.as_str().as_bytes() > last,
         )?;
         let list = set.in_force(day);
         let mut answer = ListCountriesResponse {
@@ -87,7 +88,7 @@ impl ReferenceService for ReferenceRpc {
             &self.cursors,
             "reference/currencies",
             |currency| currency.code.to_string(),
-            |currency, last| currency.code.as_str() > last,
+            |currency, last| currency.code.as_str().as_bytes() > last,
         )?;
         let mut answer = ListCurrenciesResponse {
             currencies: part.items.iter().map(currency).collect(),
@@ -122,7 +123,7 @@ impl ReferenceService for ReferenceRpc {
             &self.cursors,
             &query,
             |(currency, _)| currency.to_string(),
-            |(currency, _), last| currency.as_str() > last,
+            |(currency, _), last| currency.as_str().as_bytes() > last,
         )?;
         let mut answer = ListFxRatesResponse {
             base: base.to_string(),
@@ -149,7 +150,7 @@ impl ReferenceService for ReferenceRpc {
             &query,
             |list| list.lists.published().to_string(),
             // The newest first: what is after is older.
-            |list, last| *list.lists.published().to_string() < *last,
+            |list, last| list.lists.published().to_string().as_bytes() < last,
         )?;
         let in_force = set.in_force(day).map(|list| list.lists.version());
         let mut answer = ListRiskListsResponse {
@@ -173,7 +174,7 @@ impl ReferenceService for ReferenceRpc {
 /// A response with the weak ETag (RFC 9110) of what it says: weak, for one tag stands for its JSON and its Protobuf.
 fn tagged<T: Message>(message: T) -> Response<T> {
     let tag = tag(&message);
-    with_tag(message, &tag)
+    etag::tagged(message, &tag)
 }
 
 /// The same for a page. Its cursor is sealed anew for every answer, and says the same: it does not count.
@@ -186,21 +187,13 @@ fn tagged_page<T: Message + Default>(
     if let Some(page) = page(message) {
         page.next_cursor = cursor;
     }
-    with_tag(std::mem::take(message), &tag)
+    etag::tagged(std::mem::take(message), &tag)
 }
 
 fn tag(message: &impl Message) -> String {
     let mut hash = StateHash::of(&message.encode_to_vec()).to_string();
     hash.truncate(TAG_DIGITS);
     format!("W/\"{hash}\"")
-}
-
-fn with_tag<T>(message: T, tag: &str) -> Response<T> {
-    let mut response = Response::new(message);
-    if let Ok(value) = tag.parse() {
-        response.metadata_mut().insert("etag", value);
-    }
-    response
 }
 
 fn country(country: &refdata::Country, list: Option<&refdata::RiskList>) -> Country {

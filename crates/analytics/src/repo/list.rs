@@ -2,7 +2,7 @@
 
 use crate::error::{Doing as _, Error};
 use riskmesh_core::{ClientId, TenantId};
-use store::list::{Lists, Ordinal};
+use store::list::{Listed, Lists, Ordinal, Start};
 
 /// The list's name.
 const NAME: &str = "scores";
@@ -10,24 +10,6 @@ const NAME: &str = "scores";
 /// Reads and writes the list.
 #[derive(Clone)]
 pub(crate) struct List(Lists);
-
-/// Where a page starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// After this many clients.
-    Offset(u64),
-    /// After the client with this ordinal.
-    After(u64),
-}
-
-/// A page of the list.
-pub(crate) struct Listed {
-    pub(crate) clients: Vec<ClientId>,
-    /// How many clients the whole list has.
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
-}
 
 impl List {
     pub(crate) fn new(lists: Lists) -> Self {
@@ -56,21 +38,17 @@ impl List {
     }
 
     /// A page of clients.
-    pub(crate) async fn page(&self, tenant: &TenantId, from: Place, limit: usize) -> Result<Listed, Error> {
-        let doing = "read list";
-        let list = list(tenant);
-        let page = match from {
-            Place::Offset(offset) => self.0.page_by_offset(&list, offset, limit).await,
-            Place::After(ordinal) => self.0.page_after(&list, Some(Ordinal(ordinal)), limit).await,
-        };
-        let page = page.doing(doing)?;
-        let total = self.0.total(&list).await.doing(doing)?;
-        let client = |member: &str| {
-            ClientId::new(member)
-                .map_err(|_| Error::Corrupt { table: store::list::ENTRIES.name, column: "member" })
-        };
-        let clients = page.items.iter().map(|(_, member)| client(member)).collect::<Result<_, _>>()?;
-        Ok(Listed { clients, total, next: page.next.map(|ordinal| ordinal.0) })
+    pub(crate) async fn page(
+        &self,
+        tenant: &TenantId,
+        start: Start,
+        limit: usize,
+    ) -> Result<Listed<ClientId>, Error> {
+        let page = self.0.page(&list(tenant), start, limit).await.doing("read list")?;
+        let corrupt = |_| Error::Corrupt { table: store::list::ENTRIES.name, column: "member" };
+        let clients = page.items.iter().map(|member| ClientId::new(member.as_str()).map_err(corrupt));
+        let clients = clients.collect::<Result<_, _>>()?;
+        Ok(page.with(clients))
     }
 }
 

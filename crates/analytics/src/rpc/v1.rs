@@ -1,11 +1,12 @@
 //! `riskmesh.analytics.v1.AnalyticsService`: one integer a client.
 
-use super::{AnalyticsRpc, versioned};
+use super::AnalyticsRpc;
 use crate::cached::Shown;
 use api::analytics::v1::analytics_service_server::AnalyticsService;
 use api::analytics::v1::{
     Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsRequest, ListAnalyticsResponse,
 };
+use api::etag::versioned;
 use riskmesh_core::page::PageRequest;
 use tonic::{Request, Response, Status};
 

@@ -1,6 +1,6 @@
 //! `riskmesh.analytics.v2.AnalyticsService`: the score with what it rests on.
 
-use super::{AnalyticsRpc, versioned};
+use super::AnalyticsRpc;
 use crate::cached::Shown;
 use crate::domain::assessment;
 use api::analytics::v2::analytics_service_server::AnalyticsService;
@@ -8,6 +8,7 @@ use api::analytics::v2::{
     Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsRequest, ListAnalyticsResponse,
     Reason, Risk, RiskCategory,
 };
+use api::etag::versioned;
 use risk::Band;
 use riskmesh_core::page::PageRequest;
 use tonic::{Request, Response, Status};

@@ -3,10 +3,11 @@
 
 use crate::domain::client::Client;
 use crate::error::{Doing as _, Error};
-use crate::masters::ListStart;
 use api::clients::v1::ClientStatus;
-use riskmesh_core::TenantId;
-use store::list::{List, Ordinal};
+use riskmesh_core::id::InvalidId;
+use riskmesh_core::{ClientId, TenantId};
+use store::Text;
+use store::list::{ENTRIES, List, Listed, Ordinal, Start};
 
 /// Every list's status; `None` is the list of all.
 const LISTS: [Option<ClientStatus>; 3] = [None, Some(ClientStatus::Active), Some(ClientStatus::Inactive)];
@@ -14,16 +15,6 @@ const LISTS: [Option<ClientStatus>; 3] = [None, Some(ClientStatus::Active), Some
 /// Reads and writes the lists.
 #[derive(Clone)]
 pub(crate) struct Lists(store::list::Lists);
-
-/// A page of a list.
-pub(crate) struct Listed {
-    /// Client ids.
-    pub(crate) members: Vec<String>,
-    /// How many the whole list has.
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
-}
 
 impl Lists {
     pub(crate) fn new(lists: store::list::Lists) -> Self {
@@ -57,22 +48,22 @@ impl Lists {
         &self,
         tenant: &TenantId,
         status: Option<ClientStatus>,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<Listed, Error> {
-        const DOING: &str = "read client list";
-        let list = list(tenant, status);
-        let page = match start {
-            ListStart::Offset(offset) => self.0.page_by_offset(&list, offset, limit).await.doing(DOING)?,
-            ListStart::After(ordinal) => {
-                self.0.page_after(&list, Some(Ordinal(ordinal)), limit).await.doing(DOING)?
-            }
-        };
-        let total = self.0.total(&list).await.doing(DOING)?;
-        let next = page.next.map(|ordinal| ordinal.0);
-        let members = page.items.into_iter().map(|(_, member)| member.as_str().to_owned()).collect();
-        Ok(Listed { members, total, next })
+    ) -> Result<Listed<ClientId>, Error> {
+        let page = self.0.page(&list(tenant, status), start, limit).await.doing("read client list")?;
+        let ids = members(&page, ClientId::new)?;
+        Ok(page.with(ids))
     }
+}
+
+/// The ids on a page.
+pub(super) fn members<T>(
+    page: &Listed<Text>,
+    id: impl Fn(&str) -> Result<T, InvalidId>,
+) -> Result<Vec<T>, Error> {
+    let corrupt = |_| Error::Corrupt { table: ENTRIES.name, column: "member" };
+    page.items.iter().map(|member| id(member.as_str()).map_err(corrupt)).collect()
 }
 
 fn list(tenant: &TenantId, status: Option<ClientStatus>) -> List {

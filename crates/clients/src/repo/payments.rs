@@ -1,15 +1,15 @@
 //! Payment rows, and the lists that payments are shown in: all of a tenant, and those of each account, in the order of creation.
 
+use super::lists::members;
 use super::rows::{self, Written};
 use crate::domain::payment::{Order, Payment};
 use crate::error::{Doing as _, Error};
-use crate::masters::ListStart;
 use crate::tables::PAYMENTS;
 use api::payments::v1::PaymentStatus;
 use riskmesh_core::cipher::{ColumnCipher, Place};
 use riskmesh_core::{AccountId, ClientId, Currency, Money, PaymentId, TenantId};
 use std::sync::Arc;
-use store::list::{List, Lists, Ordinal};
+use store::list::{List, Listed, Lists, Ordinal, Start};
 use store::{Cas, Get, Row, Store, Upsert, upsert};
 
 const WRITING: &str = "write payment";
@@ -21,14 +21,6 @@ pub(crate) struct Payments {
     store: Arc<dyn Store>,
     lists: Lists,
     cipher: ColumnCipher,
-}
-
-/// A page of payments.
-pub(crate) struct Listed {
-    pub(crate) payments: Vec<Payment>,
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
 }
 
 impl Payments {
@@ -94,27 +86,15 @@ impl Payments {
         &self,
         tenant: &TenantId,
         account: Option<&AccountId>,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<Listed, Error> {
-        const DOING: &str = "read payment list";
-        let list = list(tenant, account);
-        let page = match start {
-            ListStart::Offset(offset) => self.lists.page_by_offset(&list, offset, limit).await,
-            ListStart::After(ordinal) => self.lists.page_after(&list, Some(Ordinal(ordinal)), limit).await,
-        };
-        let page = page.doing(DOING)?;
-        let corrupt = |_| Error::Corrupt { table: store::list::ENTRIES.name, column: "member" };
-        let ids = page.items.iter().map(|(_, member)| PaymentId::new(member.as_str()).map_err(corrupt));
-        let gets = ids.map(|id| Ok(key(tenant, &id?))).collect::<Result<_, Error>>()?;
+    ) -> Result<Listed<Payment>, Error> {
+        let page = self.lists.page(&list(tenant, account), start, limit).await.doing("read payment list")?;
+        let gets = members(&page, PaymentId::new)?.iter().map(|id| key(tenant, id)).collect();
         let rows = self.store.get_many(gets).await.doing(READING)?;
-        let payments =
-            rows.iter().map(|row| self.read(row.as_ref(), tenant)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Listed {
-            payments: payments.into_iter().flatten().collect(),
-            total: self.lists.total(&list).await.doing(DOING)?,
-            next: page.next.map(|ordinal| ordinal.0),
-        })
+        let payments = rows.iter().filter_map(|row| self.read(row.as_ref(), tenant).transpose());
+        let payments = payments.collect::<Result<_, _>>()?;
+        Ok(page.with(payments))
     }
 
     fn columns(&self, tenant: &TenantId, payment: &Payment) -> Result<Upsert, Error> {

@@ -1,19 +1,18 @@
 //! Portfolio rows, and the list of them in the order of creation.
 
+use super::lists::members;
 use super::rows::{self, Written};
 use crate::domain::portfolio::Portfolio;
 use crate::error::{Doing as _, Error};
-use crate::masters::ListStart;
 use crate::tables::PORTFOLIOS;
 use riskmesh_core::cipher::{ColumnCipher, Place};
 use riskmesh_core::{ClientId, Currency, PortfolioId, TenantId};
 use std::sync::Arc;
-use store::list::{List, Lists, Ordinal};
+use store::list::{List, Listed, Lists, Ordinal, Start};
 use store::{Cas, Get, Row, Store, Upsert, upsert};
 
 const WRITING: &str = "write portfolio";
 const READING: &str = "read portfolio";
-const LISTING: &str = "read portfolio list";
 
 /// Reads and writes portfolios.
 #[derive(Clone)]
@@ -21,16 +20,6 @@ pub(crate) struct Portfolios {
     store: Arc<dyn Store>,
     lists: Lists,
     cipher: ColumnCipher,
-}
-
-/// A page of portfolios.
-pub(crate) struct Listed {
-    pub(crate) portfolios: Vec<Portfolio>,
-    pub(crate) total: u64,
-    /// The ordinal after which the next page starts, where there is one.
-    pub(crate) next: Option<u64>,
-    /// How many places of the list the page took up.
-    pub(crate) shown: usize,
 }
 
 impl Portfolios {
@@ -102,28 +91,15 @@ impl Portfolios {
     pub(crate) async fn page(
         &self,
         tenant: &TenantId,
-        start: ListStart,
+        start: Start,
         limit: usize,
-    ) -> Result<Listed, Error> {
-        let list = list(tenant);
-        let page = match start {
-            ListStart::Offset(offset) => self.lists.page_by_offset(&list, offset, limit).await,
-            ListStart::After(ordinal) => self.lists.page_after(&list, Some(Ordinal(ordinal)), limit).await,
-        };
-        let page = page.doing(LISTING)?;
-        let corrupt = |_| Error::Corrupt { table: store::list::ENTRIES.name, column: "member" };
-        let ids = page.items.iter().map(|(_, member)| PortfolioId::new(member.as_str()).map_err(corrupt));
-        let gets = ids.map(|id| Ok(key(tenant, &id?))).collect::<Result<Vec<_>, Error>>()?;
-        let shown = gets.len();
+    ) -> Result<Listed<Portfolio>, Error> {
+        let page = self.lists.page(&list(tenant), start, limit).await.doing("read portfolio list")?;
+        let gets = members(&page, PortfolioId::new)?.iter().map(|id| key(tenant, id)).collect();
         let rows = self.store.get_many(gets).await.doing(READING)?;
-        let portfolios =
-            rows.iter().map(|row| self.read(row.as_ref(), tenant)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Listed {
-            portfolios: portfolios.into_iter().flatten().filter(|portfolio| !portfolio.deleted).collect(),
-            total: self.lists.total(&list).await.doing(LISTING)?,
-            next: page.next.map(|ordinal| ordinal.0),
-            shown,
-        })
+        let portfolios = rows.iter().filter_map(|row| self.read(row.as_ref(), tenant).transpose());
+        let portfolios = portfolios.collect::<Result<Vec<_>, _>>()?;
+        Ok(page.with(portfolios.into_iter().filter(|portfolio| !portfolio.deleted).collect()))
     }
 
     fn columns(&self, tenant: &TenantId, portfolio: &Portfolio) -> Result<Upsert, Error> {

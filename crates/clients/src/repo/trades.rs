@@ -1,6 +1,7 @@
 //! Trade rows: each portfolio has a fixed number of partitions, and each of them the sum of its trades in statics that change with
 //! the rows. A trade's id says which partition it is in.
 
+use super::lists::members;
 use crate::domain::holdings::Holdings;
 use crate::domain::trade::Trade;
 use crate::error::{Doing as _, Error};
@@ -10,12 +11,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use riskmesh_core::fixed::Fixed;
 use riskmesh_core::{Currency, PortfolioId, TenantId, TradeId};
 use std::sync::Arc;
-use store::list::{List, Lists, Ordinal, Page};
+use store::list::{List, Listed, Lists, Ordinal, Start};
 use store::{Cas, Get, Outcome, Row, Scan, Store, Text, upsert, upsert_statics};
 
 const READING: &str = "read trades";
 const WRITING: &str = "write trades";
-const LISTING: &str = "read trade list";
 
 /// How many partitions a portfolio has. Part of how rows are stored: it never changes.
 pub(crate) const SHARDS: i32 = 16;
@@ -145,19 +145,18 @@ impl Trades {
         self.lists.change(&list(owner), changes).await.doing("write trade list")
     }
 
-    /// A page of the list by offset.
-    pub(crate) async fn by_offset(&self, owner: &Owner, offset: u64, limit: usize) -> Result<Page, Error> {
-        self.lists.page_by_offset(&list(owner), offset, limit).await.doing(LISTING)
-    }
-
-    /// A page of the list after an ordinal.
-    pub(crate) async fn after(&self, owner: &Owner, ordinal: u64, limit: usize) -> Result<Page, Error> {
-        self.lists.page_after(&list(owner), Some(Ordinal(ordinal)), limit).await.doing(LISTING)
-    }
-
-    /// How many trades the list has.
-    pub(crate) async fn total(&self, owner: &Owner) -> Result<u64, Error> {
-        self.lists.total(&list(owner)).await.doing(LISTING)
+    /// A page of the list.
+    pub(crate) async fn page(
+        &self,
+        owner: &Owner,
+        start: Start,
+        limit: usize,
+    ) -> Result<Listed<Trade>, Error> {
+        let page = self.lists.page(&list(owner), start, limit).await.doing("read trade list")?;
+        let gets = members(&page, TradeId::new)?.iter().map(|id| key(owner, id)).collect();
+        let rows = self.store.get_many(gets).await.doing(READING)?;
+        let rows = rows.iter().flatten().map(kept).collect::<Result<Vec<_>, _>>()?;
+        Ok(page.with(rows.into_iter().filter(|row| !row.deleted).map(|row| row.trade).collect()))
     }
 }
 

@@ -1,16 +1,16 @@
 //! `riskmesh.clients.v1.AccountsService`.
 
-use super::{IfMatch, account_id, client_id, tenant, versioned};
+use super::{IfMatch, account_id, client_id, tenant};
 use crate::domain::account::Account;
 use crate::domain::currency;
 use crate::masters::{AccountStart, Masters};
-use crate::paging;
 use api::clients::v1::accounts_service_server::AccountsService;
 use api::clients::v1::{
     Account as Message, CreateAccountRequest, CreateAccountResponse, DeleteAccountRequest,
     DeleteAccountResponse, GetAccountRequest, GetAccountResponse, ListAccountsRequest, ListAccountsResponse,
     UpdateAccountRequest, UpdateAccountResponse,
 };
+use api::etag::versioned;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
 use riskmesh_core::{Detail, Error};
@@ -49,7 +49,7 @@ impl AccountsService for AccountsRpc {
             Some(last) => Some(self.cursors.seal(scope, last.id.as_str().as_bytes())?),
             None => None,
         };
-        let page = paging::page(&page, total, accounts.len(), next);
+        let page = api::page::answer(&page, total, accounts.len(), next);
         Ok(Response::new(ListAccountsResponse {
             accounts: accounts.iter().map(message).collect(),
             page: Some(page),

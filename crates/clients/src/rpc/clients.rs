@@ -1,9 +1,8 @@
 //! `riskmesh.clients.v1.ClientsService`.
 
-use super::{IfMatch, client_id, tenant, versioned};
+use super::{IfMatch, client_id, tenant};
 use crate::domain::client::{Client, Profile};
-use crate::masters::{ListStart, Masters};
-use crate::paging;
+use crate::masters::Masters;
 use api::clients::v1::clients_service_server::ClientsService;
 use api::clients::v1::{
     Client as Message, ClientStatus, CreateClientRequest, CreateClientResponse, DeleteClientRequest,
@@ -11,9 +10,11 @@ use api::clients::v1::{
     ListClientsRequest, ListClientsResponse, PutAddressRequest, PutAddressResponse, UpdateClientRequest,
     UpdateClientResponse,
 };
+use api::etag::versioned;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
 use riskmesh_core::{Detail, Error, ErrorCode};
+use store::list::Start;
 use tonic::{Request, Response, Status};
 
 /// Reads and maintains clients and their addresses.
@@ -36,12 +37,12 @@ impl ClientsService for ClientsRpc {
             ClientStatus::try_from(request.status).ok().filter(|status| *status != ClientStatus::Unspecified);
         let query = format!("clients/{}", request.status);
         let scope = Scope { tenant: tenant.as_str(), query: &query };
-        let start = ListStart::read(&page.start, |cursor| self.cursors.open(scope, cursor))?;
+        let start = Start::read(&page.start, &self.cursors, scope)?;
         let found = self.masters.list_clients(&tenant, status, start, page.limit).await?;
-        let next = found.next.map(|ordinal| self.cursors.seal(scope, &ordinal.to_be_bytes())).transpose()?;
+        let next = found.next_cursor(&self.cursors, scope)?;
         Ok(Response::new(ListClientsResponse {
-            clients: found.clients.into_iter().map(message).collect(),
-            page: Some(paging::page(&page, found.total, found.shown, next)),
+            clients: found.items.into_iter().map(message).collect(),
+            page: Some(api::page::answer(&page, found.total, found.places, next)),
         }))
     }
 

@@ -16,9 +16,10 @@ pub(crate) use preferences::PreferencesRpc;
 pub(crate) use trades::TradesRpc;
 pub(crate) use transactions::TransactionsRpc;
 
+use api::etag;
 use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, PortfolioId, TenantId, TradeId};
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 /// The caller's tenant: the only one whose data a handler ever touches.
 fn tenant<T>(request: &Request<T>) -> Result<TenantId, Status> {
@@ -41,20 +42,6 @@ fn trade_id(text: &str) -> Result<TradeId, Error> {
     TradeId::new(text).map_err(|error| error.of("tradeId"))
 }
 
-/// The strong ETag of a version (RFC 9110).
-fn etag(version: i64) -> String {
-    format!("\"v{version}\"")
-}
-
-/// A response that carries its version as ETag.
-fn versioned<T>(message: T, version: i64) -> Response<T> {
-    let mut response = Response::new(message);
-    if let Ok(value) = etag(version).parse() {
-        response.metadata_mut().insert("etag", value);
-    }
-    response
-}
-
 /// What `If-Match` allows: any version, or the ones it lists.
 #[derive(Clone, Debug)]
 pub(crate) struct IfMatch(Option<String>);
@@ -70,10 +57,10 @@ impl IfMatch {
     /// `PRECONDITION_FAILED` where the version is another one.
     pub(crate) fn check(&self, version: i64) -> Result<(), Error> {
         match &self.0 {
-            Some(tags) if !tags.split(',').any(|tag| tag.trim() == etag(version)) => Err(Error::new(
+            Some(tags) if !tags.split(',').any(|tag| tag.trim() == etag::of(version)) => Err(Error::new(
                 ErrorCode::PreconditionFailed,
             )
-            .detail(Detail::expected("If-Match", "does not match the version there is", etag(version)))),
+            .detail(Detail::expected("If-Match", "does not match the version there is", etag::of(version)))),
             _ => Ok(()),
         }
     }

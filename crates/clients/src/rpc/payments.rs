@@ -1,10 +1,9 @@
 //! `riskmesh.payments.v1.PaymentsService`.
 
-use super::{account_id, tenant, versioned};
+use super::{account_id, tenant};
 use crate::domain::payment::Order;
-use crate::masters::ListStart;
-use crate::paging;
 use crate::payments::Payments;
+use api::etag::versioned;
 use api::payments::v1::payments_service_server::PaymentsService;
 use api::payments::v1::{
     CreatePaymentRequest, CreatePaymentResponse, GetPaymentRequest, GetPaymentResponse, ListPaymentsRequest,
@@ -14,6 +13,7 @@ use idempotency::Key;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
 use riskmesh_core::{Detail, Error};
+use store::list::Start;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
@@ -65,17 +65,16 @@ impl PaymentsService for PaymentsRpc {
             (!request.account_id.is_empty()).then(|| account_id(&request.account_id)).transpose()?;
         let query = format!("payments/{}", request.account_id);
         let scope = Scope { tenant: tenant.as_str(), query: &query };
-        let start = ListStart::read(&page.start, |cursor| self.cursors.open(scope, cursor))?;
+        let start = Start::read(&page.start, &self.cursors, scope)?;
         let found = self.payments.list(&tenant, account.as_ref(), start, page.limit).await?;
-        let next = found.next.map(|ordinal| self.cursors.seal(scope, &ordinal.to_be_bytes())).transpose()?;
-        let shown = found.payments.len();
+        let next = found.next_cursor(&self.cursors, scope)?;
         Ok(Response::new(ListPaymentsResponse {
             payments: found
-                .payments
+                .items
                 .iter()
                 .map(crate::domain::payment::Payment::message)
                 .collect::<Result<_, _>>()?,
-            page: Some(paging::page(&page, found.total, shown, next)),
+            page: Some(api::page::answer(&page, found.total, found.places, next)),
         }))
     }
 }

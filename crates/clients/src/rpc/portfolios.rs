@@ -1,10 +1,9 @@
 //! `riskmesh.portfolios.v1.PortfoliosService`.
 
-use super::{IfMatch, portfolio_id, tenant, versioned};
+use super::{IfMatch, portfolio_id, tenant};
 use crate::domain::portfolio::Portfolio;
-use crate::masters::ListStart;
-use crate::paging;
 use crate::portfolios::Portfolios;
+use api::etag::versioned;
 use api::portfolios::v1::portfolios_service_server::PortfoliosService;
 use api::portfolios::v1::{
     CreatePortfolioRequest, CreatePortfolioResponse, DeletePortfolioRequest, DeletePortfolioResponse,
@@ -14,6 +13,7 @@ use api::portfolios::v1::{
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
 use riskmesh_core::{Detail, Error};
+use store::list::Start;
 use tonic::{Request, Response, Status};
 
 /// Reads and maintains portfolios.
@@ -33,12 +33,12 @@ impl PortfoliosService for PortfoliosRpc {
         let request = request.into_inner();
         let page = PageRequest::read(request.limit, request.offset, &request.cursor)?;
         let scope = Scope { tenant: tenant.as_str(), query: "portfolios" };
-        let start = ListStart::read(&page.start, |cursor| self.cursors.open(scope, cursor))?;
+        let start = Start::read(&page.start, &self.cursors, scope)?;
         let found = self.portfolios.list(&tenant, start, page.limit).await?;
-        let next = found.next.map(|ordinal| self.cursors.seal(scope, &ordinal.to_be_bytes())).transpose()?;
+        let next = found.next_cursor(&self.cursors, scope)?;
         Ok(Response::new(ListPortfoliosResponse {
-            portfolios: found.portfolios.iter().map(Portfolio::message).collect(),
-            page: Some(paging::page(&page, found.total, found.shown, next)),
+            portfolios: found.items.iter().map(Portfolio::message).collect(),
+            page: Some(api::page::answer(&page, found.total, found.places, next)),
         }))
     }
 

@@ -3,8 +3,6 @@
 use super::{portfolio_id, tenant, trade_id};
 use crate::domain::trade::Trade;
 use crate::ingest::{Recorded, Rejected};
-use crate::masters::ListStart;
-use crate::paging;
 use crate::trades::Trades;
 use api::portfolios::v1::trades_service_server::TradesService;
 use api::portfolios::v1::{
@@ -15,9 +13,10 @@ use api::portfolios::v1::{
 };
 use futures::stream::BoxStream;
 use riskmesh_core::cursor::{Cursors, Scope};
-use riskmesh_core::page::{PageRequest, Start};
+use riskmesh_core::page::{PageRequest, cut};
 use riskmesh_core::{Clock, Detail, Error};
 use std::sync::Arc;
+use store::list::Start;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Rejections that the answer to a stream lists.
@@ -59,12 +58,12 @@ impl TradesService for TradesRpc {
         let owner = self.trades.owner(&tenant, &portfolio_id(&request.portfolio_id)?).await?;
         let query = format!("trades/{}", owner.portfolio);
         let scope = Scope { tenant: tenant.as_str(), query: &query };
-        let start = ListStart::read(&page.start, |cursor| self.cursors.open(scope, cursor))?;
+        let start = Start::read(&page.start, &self.cursors, scope)?;
         let found = self.trades.list(&owner, start, page.limit).await?;
-        let next = found.next.map(|ordinal| self.cursors.seal(scope, &ordinal.to_be_bytes())).transpose()?;
+        let next = found.next_cursor(&self.cursors, scope)?;
         Ok(Response::new(ListTradesResponse {
-            trades: found.trades.into_iter().map(|trade| trade.into_message(&owner.portfolio)).collect(),
-            page: Some(paging::page(&page, found.total, found.shown, next)),
+            trades: found.items.into_iter().map(|trade| trade.into_message(&owner.portfolio)).collect(),
+            page: Some(api::page::answer(&page, found.total, found.places, next)),
         }))
     }
 
@@ -161,20 +160,10 @@ impl TradesService for TradesRpc {
         let query = format!("positions/{}", owner.portfolio);
         let scope = Scope { tenant: tenant.as_str(), query: &query };
         let all = self.trades.positions(&owner).await?;
-        let skip = match &page.start {
-            Start::Offset(offset) => usize::try_from(*offset).unwrap_or(usize::MAX).min(all.len()),
-            Start::Cursor(cursor) => {
-                let after = self.cursors.open(scope, cursor)?;
-                all.partition_point(|position| place(position) <= after)
-            }
-        };
-        let total = all.len() as u64;
-        let positions: Vec<Position> = all.into_iter().skip(skip).take(page.limit).collect();
-        let more = (skip + positions.len()) < total as usize;
-        let last = positions.last().filter(|_| more);
-        let next = last.map(|last| self.cursors.seal(scope, &place(last))).transpose()?;
-        let page = paging::page(&page, total, positions.len(), next);
-        Ok(Response::new(ListPositionsResponse { positions, page: Some(page) }))
+        let part =
+            cut(&all, &page, (&self.cursors, scope), place, |position, last| *place(position) > *last)?;
+        let page = api::page::answer(&page, part.total, part.items.len(), part.next);
+        Ok(Response::new(ListPositionsResponse { positions: part.items.to_vec(), page: Some(page) }))
     }
 
     type ScanTradesStream = BoxStream<'static, Result<ScanTradesResponse, Status>>;

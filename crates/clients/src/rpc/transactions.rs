@@ -5,7 +5,6 @@ use crate::domain::entry::Entry;
 use crate::ingest::{Ingest, Recorded};
 use crate::ledger::{From as PageFrom, Ledger};
 use crate::masters::Masters;
-use crate::paging;
 use api::Method;
 use api::transactions::v1::transactions_service_server::TransactionsService;
 use api::transactions::v1::{
@@ -167,7 +166,7 @@ impl TransactionsService for TransactionsRpc {
         };
         let shown = found.entries.len();
         let transactions = found.entries.into_iter().map(|entry| entry.into_message(&client)).collect();
-        let page = paging::page(&page, found.total, shown, next);
+        let page = api::page::answer(&page, found.total, shown, next);
         Ok(Response::new(ListTransactionsResponse { transactions, page: Some(page) }))
     }
 

@@ -23,7 +23,7 @@ mod lease;
 mod maintain;
 mod page;
 
-pub use page::Page;
+pub use page::{Listed, Page, Start};
 
 use crate::error::Error;
 use crate::store::Store;
@@ -173,6 +173,16 @@ impl Lists {
         let state = self.0.state(list);
         cache::load(&self.0, &state).await?;
         Ok(state.counts(counts::Counts::total))
+    }
+
+    /// At most `limit` members from a start on, and how many there are in all.
+    pub async fn page(&self, list: &List, start: Start, limit: usize) -> Result<Listed<Text>, Error> {
+        let Page { items, next } = match start {
+            Start::Offset(offset) => self.page_by_offset(list, offset, limit).await?,
+            Start::After(ordinal) => self.page_after(list, Some(ordinal), limit).await?,
+        };
+        let items: Vec<Text> = items.into_iter().map(|(_, member)| member).collect();
+        Ok(Listed { places: items.len(), items, total: self.total(list).await?, next })
     }
 
     /// At most `limit` members after the first `offset` ones.

@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::limits;
 use crate::read::{Range, Scan};
 use crate::text::Text;
+use riskmesh_core::cursor::{Cursors, Scope};
+use riskmesh_core::page;
 
 /// Attempts to find an offset while the counts turn out to be stale.
 const ATTEMPTS: usize = 4;
@@ -18,6 +20,66 @@ pub struct Page {
     pub items: Vec<(Ordinal, Text)>,
     /// Where the next page starts: after this ordinal. `None` if this is the last one.
     pub next: Option<Ordinal>,
+}
+
+/// Where a page starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After this many members.
+    Offset(u64),
+    /// After the member with this ordinal.
+    After(Ordinal),
+}
+
+impl Start {
+    /// Where a caller wants it to start.
+    ///
+    /// # Errors
+    /// A cursor that [`Listed::next_cursor`] did not give for this scope.
+    pub fn read(
+        start: &page::Start,
+        cursors: &Cursors,
+        scope: Scope<'_>,
+    ) -> Result<Self, riskmesh_core::Error> {
+        match start {
+            page::Start::Offset(offset) => Ok(Self::Offset(*offset)),
+            page::Start::Cursor(cursor) => {
+                let position = cursors.open(scope, cursor)?;
+                let position = position.try_into();
+                let ordinal = position.map_err(|_| riskmesh_core::Error::internal("decode cursor"))?;
+                Ok(Self::After(Ordinal(u64::from_be_bytes(ordinal))))
+            }
+        }
+    }
+}
+
+/// A page as a list method answers it: of the members, or of what they stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What there is at the places of the page: fewer than places where something has just left.
+    pub items: Vec<T>,
+    /// How many places the page takes up.
+    pub places: usize,
+    /// How many members the whole list has.
+    pub total: u64,
+    /// Where the next page starts: after this ordinal. `None` if this is the last one.
+    pub next: Option<Ordinal>,
+}
+
+impl<T> Listed<T> {
+    /// The same page of what its members stand for.
+    pub fn with<U>(self, items: Vec<U>) -> Listed<U> {
+        Listed { items, places: self.places, total: self.total, next: self.next }
+    }
+
+    /// The cursor of the next page, where there is one.
+    pub fn next_cursor(
+        &self,
+        cursors: &Cursors,
+        scope: Scope<'_>,
+    ) -> Result<Option<String>, riskmesh_core::Error> {
+        self.next.map(|Ordinal(ordinal)| cursors.seal(scope, &ordinal.to_be_bytes())).transpose()
+    }
 }
 
 /// A page that is being read.

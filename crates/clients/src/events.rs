@@ -8,22 +8,21 @@
 use crate::domain::account::Account;
 use crate::domain::client::Client;
 use crate::error::Error;
-use crate::payments::Payments;
-use crate::portfolios::Portfolios;
 use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::clients::Clients;
 use crate::repo::lists::Lists;
 use crate::repo::trades::Owner;
 use crate::repo::transactions::{Month, Transactions};
-use crate::trades::Trades;
 use api::events::v1::{ClientChanged, TransactionsRecorded};
 use async_trait::async_trait;
 use bus::outbox::Intents;
 use bus::{Bus, Event, Outbox, Outgoing, PendingSource, Pointer, event, kinds};
-use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, PaymentId, PortfolioId, TenantId};
+use riskmesh_core::id::InvalidId;
+use riskmesh_core::{AccountId, ClientId, Clock, PaymentId, PortfolioId, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::str::FromStr;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
@@ -38,11 +37,11 @@ const TELLING: usize = 256;
 const CLIENT: &str = "clients.client";
 const ACCOUNT: &str = "clients.account";
 const MONTHS: &str = "clients.months";
-const PAYMENT: &str = "clients.payment";
-const PORTFOLIO: &str = "clients.portfolio";
-const TRADES: &str = "clients.trades";
+pub(crate) const PAYMENT: &str = "clients.payment";
+pub(crate) const PORTFOLIO: &str = "clients.portfolio";
+pub(crate) const TRADES: &str = "clients.trades";
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Tells of changes.
 pub(crate) struct Events {
@@ -350,79 +349,6 @@ fn ids(outgoing: &[Outgoing]) -> HashSet<String> {
         .collect()
 }
 
-/// Books payments that were cut off. What there is to tell is told of their entries.
-pub(crate) struct PaymentSource(pub(crate) Payments);
-
-#[async_trait]
-impl PendingSource for PaymentSource {
-    fn kind(&self) -> &'static str {
-        PAYMENT
-    }
-
-    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let (tenant, id) =
-            std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a payment")?;
-        let (tenant, id) = (TenantId::new(tenant)?, PaymentId::new(id)?);
-        let Some(payment) = self.0.rows.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
-        match self.0.settled(&tenant, payment).await {
-            Ok(_) => Ok(Vec::new()),
-            // Rejected: that is settled, too.
-            Err(error) if error.code == ErrorCode::AccountNotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// Puts portfolios on the list, or off it, that were cut off before that. There is nothing to tell of.
-pub(crate) struct PortfolioSource(pub(crate) Portfolios);
-
-#[async_trait]
-impl PendingSource for PortfolioSource {
-    fn kind(&self) -> &'static str {
-        PORTFOLIO
-    }
-
-    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let (tenant, id) =
-            std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a portfolio")?;
-        let (tenant, id) = (TenantId::new(tenant)?, PortfolioId::new(id)?);
-        if let Some(portfolio) = self.0.rows.latest(&tenant, &id).await? {
-            self.0.settle(&tenant, portfolio).await?;
-        }
-        Ok(Vec::new())
-    }
-
-    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// The same for the trades of a partition.
-pub(crate) struct TradesSource(pub(crate) Trades);
-
-#[async_trait]
-impl PendingSource for TradesSource {
-    fn kind(&self) -> &'static str {
-        TRADES
-    }
-
-    async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let mut parts = std::str::from_utf8(reference)?.split('\n');
-        let mut part = || parts.next().ok_or("reference of trades");
-        let owner = Owner { tenant: TenantId::new(part()?)?, portfolio: PortfolioId::new(part()?)? };
-        self.0.relist(&owner, part()?.parse()?).await?;
-        Ok(Vec::new())
-    }
-
-    async fn clear(&self, _: &[u8], _: &[Outgoing]) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 struct ClientSource(Arc<Events>);
 
 #[async_trait]
@@ -432,7 +358,7 @@ impl PendingSource for ClientSource {
     }
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let (tenant, id) = client_reference(reference)?;
+        let (tenant, id) = row_reference::<ClientId>(reference)?;
         for _ in 0..RACES {
             let Some(client) = self.0.clients.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
             self.0.lists.place(&tenant, std::slice::from_ref(&client)).await?;
@@ -447,7 +373,7 @@ impl PendingSource for ClientSource {
     }
 
     async fn clear(&self, reference: &[u8], published: &[Outgoing]) -> Result<(), Failure> {
-        let (tenant, id) = client_reference(reference)?;
+        let (tenant, id) = row_reference::<ClientId>(reference)?;
         if let Some(client) = self.0.clients.latest(&tenant, &id).await?
             && ids(published).is_superset(&ids(&[Events::client_changed(&tenant, &client)]))
         {
@@ -466,14 +392,14 @@ impl PendingSource for AccountSource {
     }
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let (tenant, id) = account_reference(reference)?;
+        let (tenant, id) = row_reference::<AccountId>(reference)?;
         let Some(account) = self.0.accounts.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
         self.0.accounts.list(&tenant, &account.client, &account.id, !account.deleted).await?;
         Ok(account.pending.then(|| Events::account_changed(&tenant, &account)).into_iter().collect())
     }
 
     async fn clear(&self, reference: &[u8], published: &[Outgoing]) -> Result<(), Failure> {
-        let (tenant, id) = account_reference(reference)?;
+        let (tenant, id) = row_reference::<AccountId>(reference)?;
         if let Some(account) = self.0.accounts.latest(&tenant, &id).await?
             && ids(published).is_superset(&ids(&[Events::account_changed(&tenant, &account)]))
         {
@@ -519,14 +445,10 @@ impl PendingSource for MonthsSource {
     }
 }
 
-fn client_reference(reference: &[u8]) -> Result<(TenantId, ClientId), Failure> {
-    let (tenant, id) = std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a client")?;
-    Ok((TenantId::new(tenant)?, ClientId::new(id)?))
-}
-
-fn account_reference(reference: &[u8]) -> Result<(TenantId, AccountId), Failure> {
-    let (tenant, id) = std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of an account")?;
-    Ok((TenantId::new(tenant)?, AccountId::new(id)?))
+/// The tenant and the id in a reference to one row.
+pub(crate) fn row_reference<T: FromStr<Err = InvalidId>>(reference: &[u8]) -> Result<(TenantId, T), Failure> {
+    let (tenant, id) = std::str::from_utf8(reference)?.split_once('\n').ok_or("reference of a row")?;
+    Ok((TenantId::new(tenant)?, id.parse()?))
 }
 
 fn months_reference(reference: &[u8]) -> Result<(TenantId, Vec<Addition>), Failure> {
@@ -559,6 +481,8 @@ mod tests {
         let (tenant, read) = months_reference(reference.as_bytes()).unwrap();
         assert_eq!((tenant.as_str(), read.as_slice()), ("acme", &additions[..]));
         assert!(months_reference(b"acme\n0000000001:2:3").is_err() && months_reference(b"\xff").is_err());
-        assert!(client_reference(b"acme\n42").is_ok() && client_reference(b"acme").is_err());
+        assert!(
+            row_reference::<ClientId>(b"acme\n42").is_ok() && row_reference::<ClientId>(b"acme").is_err()
+        );
     }
 }

@@ -13,6 +13,7 @@ mod opening;
 mod payments;
 mod portfolios;
 mod preferences;
+mod repair;
 mod repo;
 mod rpc;
 mod tables;
@@ -31,7 +32,7 @@ use api::portfolios::v1::portfolios_service_server::PortfoliosServiceServer;
 use api::portfolios::v1::trades_service_server::TradesServiceServer;
 use api::transactions::v1::transactions_service_server::TransactionsServiceServer;
 use bus::{Bus, Outbox, PendingSource};
-use events::{Events, PaymentSource, PortfolioSource, TradesSource};
+use events::Events;
 use idempotency::Keys;
 use ingest::Ingest;
 use ledger::Ledger;
@@ -40,6 +41,7 @@ use payments::Payments;
 use policy::Policy;
 use portfolios::Portfolios;
 use preferences::Preferences;
+use repair::Repair;
 use repo::accounts::Accounts;
 use repo::buckets::Buckets;
 use repo::clients::Clients;
@@ -103,12 +105,10 @@ impl Service {
         let clients = Clients::new(store.clone(), cipher.clone());
         let accounts = Accounts::new(store.clone());
         let buckets = Buckets::new(store.clone());
-        let preferences = (store.clone(), cipher.clone(), cache, clock.clone());
         let transactions = Transactions::new(store.clone(), cipher.clone());
-
         let rows = repo::payments::Payments::new(store.clone(), lists.clone(), cipher.clone());
-        let portfolio_rows = repo::portfolios::Portfolios::new(store.clone(), lists.clone(), cipher);
-        let trade_rows = repo::trades::Trades::new(store, lists.clone());
+        let portfolio_rows = repo::portfolios::Portfolios::new(store.clone(), lists.clone(), cipher.clone());
+        let trade_rows = repo::trades::Trades::new(store.clone(), lists.clone());
         let lists = Lists::new(lists);
         let events = Arc::new(Events {
             clients: clients.clone(),
@@ -150,8 +150,7 @@ impl Service {
         };
         let portfolios = Portfolios { rows: portfolio_rows, events: events.clone(), clock: clock.clone() };
         let trades = Trades { portfolios: portfolios.clone(), rows: trade_rows, events: events.clone() };
-        let (own_store, own_cipher, cache, own_clock) = preferences;
-        let preferences = Preferences::new(masters.clone(), own_store, own_cipher, cache, own_clock);
+        let preferences = Preferences::new(masters.clone(), store, cipher, cache, clock.clone());
         let ledger = Ledger { buckets, transactions };
         Self {
             clients: ClientsRpc { masters: masters.clone(), cursors: cursors.clone() },
@@ -184,9 +183,9 @@ impl Service {
     /// What finds events that a crash left behind.
     pub fn sources(&self) -> Vec<Arc<dyn PendingSource>> {
         let mut sources = self.events.sources();
-        sources.push(Arc::new(PaymentSource(self.payments.payments.clone())));
-        sources.push(Arc::new(PortfolioSource(self.portfolios.portfolios.clone())));
-        sources.push(Arc::new(TradesSource(self.trades.trades.clone())));
+        sources.push(Arc::new(Repair(self.payments.payments.clone())));
+        sources.push(Arc::new(Repair(self.portfolios.portfolios.clone())));
+        sources.push(Arc::new(Repair(self.trades.trades.clone())));
         sources
     }
 

@@ -4,7 +4,7 @@
 //! `f(state, model, reference data, as_of)`; money and scores are integers throughout, so batch and stream agree bit
 //! for bit. Read in this order: [`entry`] (what happened on an account), [`state`] (what is kept of it per hour),
 //! [`typology`] (what looks like laundering), [`mod@score`] (what it adds up to). [`model`] and [`refdata`] are the two
-//! versioned inputs that a compliance team owns.
+//! versioned inputs that a compliance team owns. [`portfolio`], the risk of what a bank or its client holds, stands by itself.
 
 pub mod alert;
 pub mod code;
@@ -12,6 +12,7 @@ pub mod entry;
 pub mod fx;
 pub mod hash;
 pub mod model;
+pub mod portfolio;
 pub mod profile;
 pub mod refdata;
 pub mod score;

@@ -323,6 +323,10 @@ impl Builder {
 
     /// Everything but the service behind it.
     pub(crate) fn engine(mut self) -> Result<Engine, BuildError> {
+        #[cfg(feature = "websocket")]
+        if let Some(origin) = self.websocket.no_origin() {
+            return Err(BuildError::Origin { origin: origin.clone() });
+        }
         let plans = Plans::new(&self.pool, &self.extensions)?;
         let services = match &self.services {
             None => self.pool.services().collect::<Vec<_>>(),

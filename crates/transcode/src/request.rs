@@ -5,6 +5,7 @@
 
 mod behavior;
 mod capture;
+mod file;
 pub(crate) mod form;
 mod parameters;
 mod update;
@@ -15,8 +16,8 @@ use update::UpdateMask;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, Selection, TextError, close_len, open_len,
-    put_duration, put_field_mask, put_len, put_tag, put_timestamp,
+    Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, Selection, TextError, Update, close_len,
+    open_len, put_duration, put_field_mask, put_len, put_tag, put_timestamp,
 };
 use crate::rule::{BodyRule, RoutePlan};
 
@@ -185,11 +186,10 @@ impl Woven {
                 }
                 let Some(id) = plans.get(route.input).fields[index as usize].message() else { return Ok(()) };
                 let changes = |path: &str| self.changes(path);
-                if self.mask.is_none() && route.mask.is_some() {
-                    let paths = plans.mask(id, body, options, behavior, &changes)?;
-                    self.put_mask(plans, route, &paths, out);
-                } else if behavior.immutable {
-                    plans.check_update(id, body, options, behavior, &changes)?;
+                let wanted = self.mask.is_none() && route.mask.is_some();
+                if wanted || behavior.immutable {
+                    let update = Update { at: "", behavior, changes: &changes, wanted };
+                    self.put_mask(plans, route, &plans.sent(id, body, options, update)?, out);
                 }
             }
         }

@@ -49,6 +49,13 @@ pub enum BuildError {
         /// The selector.
         selector: String,
     },
+    /// An origin of [`WebSocket`](crate::WebSocket) that no page has.
+    #[cfg(feature = "websocket")]
+    #[error("{origin} is no origin: that is scheme://host or scheme://host:port")]
+    Origin {
+        /// The text.
+        origin: String,
+    },
     /// A rule that does not fit its method.
     #[error("{rpc}: {problem}")]
     Rule {

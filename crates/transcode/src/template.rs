@@ -16,6 +16,8 @@
 
 use std::fmt;
 
+use crate::escape;
+
 /// One segment of a template, with the variables' braces taken away.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Segment {
@@ -236,7 +238,12 @@ impl Parser<'_> {
         if self.at == start {
             return self.fail(missing);
         }
-        Ok(String::from_utf8_lossy(&self.text[start..self.at]).into_owned())
+        let text = String::from_utf8_lossy(&self.text[start..self.at]).into_owned();
+        if escape::decode(&text).is_none() {
+            self.at = start + text.find('%').unwrap_or_default();
+            return self.fail("a bad escape");
+        }
+        Ok(text)
     }
 }
 
@@ -319,6 +326,8 @@ mod tests {
             ("/a b", 3),
             ("/{1x}", 3),
             ("/a?b", 3),
+            ("/c%zz", 3),
+            ("/c/d%4", 5),
         ] {
             let error = Template::parse(text).expect_err(text);
             assert_eq!(error.column, column, "{text}: {error}");

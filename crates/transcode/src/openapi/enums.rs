@@ -14,6 +14,8 @@ impl Maker<'_> {
         }
         self.component(kind.full_name(), kind.full_name(), |maker| {
             let file = kind.parent_file();
+            let is_closed = matches!(maker.plan(field).map(|field| field.kind),
+                Some(plan::Kind::Enum(id)) if maker.engine.plans.get_enum(id).closed);
             let mut description = maker.comments.at(file.name(), kind.path()).to_owned();
             let mut declared: Vec<_> = kind.values().collect();
             declared.sort_by_key(|value| value.path().last().copied());
@@ -34,8 +36,13 @@ impl Maker<'_> {
                 }
                 values.push(spelling);
             }
-            let kind = if maker.engine.print.enums_as_numbers { "integer" } else { "string" };
-            json!({ "type": kind, "enum": values, "description": description.trim_start() })
+            let description = description.trim_start();
+            match maker.engine.print.enums_as_numbers {
+                false => json!({ "type": "string", "enum": values, "description": description }),
+                true if is_closed => json!({ "type": "integer", "enum": values, "description": description }),
+                // Numbers that have no name yet are values too.
+                true => json!({ "type": "integer", "format": "int32", "description": description }),
+            }
         })
     }
 

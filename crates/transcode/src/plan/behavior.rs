@@ -1,5 +1,6 @@
 //! What `google.api.field_behavior` says of fields (AIP-203), and how much of it is held against requests.
 
+use super::paths::divide;
 use super::{Bound, Field, MessageId, Plans, Shape, Taken};
 
 /// Which of the behaviours that `google.api.field_behavior` gives to fields are enforced on requests of REST. It is about what a
@@ -74,7 +75,7 @@ impl Plans {
     /// is not looked at.
     pub(crate) fn names(&self, message: MessageId, path: &str, is: impl Fn(&Field) -> bool) -> bool {
         let mut at = Some(message);
-        path.split('.').any(|name| {
+        divide(path, '.').any(|name| {
             let Some(plan) = at.take().map(|id| self.get(id)) else { return false };
             let Some(index) = plan.names.get(name.as_bytes()) else { return false };
             let field = &plan.fields[index as usize];

@@ -1,5 +1,8 @@
 //! The well-known types that have a JSON form of their own, and the texts of those that are strings.
 
+use std::borrow::Cow;
+
+use super::paths::divide;
 use super::scalar::TextError;
 use super::wire::{VARINT, put_len, put_tag, put_varint};
 
@@ -88,50 +91,77 @@ pub(crate) fn put_field_mask(text: &[u8], proto_names: bool, out: &mut Vec<u8>) 
 /// The paths of a FieldMask, in proto names. JSON has them in lowerCamelCase; a query (`proto_names`) may also have them as the
 /// proto file does.
 pub(crate) fn field_mask_paths(text: &str, proto_names: bool) -> Result<Vec<String>, TextError> {
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    text.split(',').map(|path| field_mask_path(path, proto_names)).collect()
+    let path = |path: &str| {
+        check_path(path)?;
+        if !proto_names && unquoted(path).any(|c| c == '_') {
+            return Err(TextError::new("an underscore in a field mask", MASK));
+        }
+        Ok(snake_case(path).into_owned())
+    };
+    mask_texts(text).map(path).collect()
 }
 
-fn field_mask_path(path: &str, proto_names: bool) -> Result<String, TextError> {
+/// The paths of a FieldMask in a text, as they are there.
+pub(crate) fn mask_texts(text: &str) -> impl Iterator<Item = &str> {
+    divide(text, ',').filter(move |_| !text.is_empty())
+}
+
+/// Refuses what is no path.
+pub(crate) fn check_path(path: &str) -> Result<(), TextError> {
     if path.is_empty() {
         return Err(TextError::new("an empty path in a field mask", MASK));
     }
+    if unquoted(path).any(char::is_whitespace) {
+        return Err(TextError::new("white space in a field mask", MASK));
+    }
+    if path.matches('`').count() % 2 == 1 {
+        return Err(TextError::new("a backtick in a field mask does not close", MASK));
+    }
+    Ok(())
+}
+
+/// The characters of a path but for those in backticks, which are the key of a map (AIP-161).
+fn unquoted(path: &str) -> impl Iterator<Item = char> {
+    let mut quoted = false;
+    path.chars().filter(move |c| {
+        quoted ^= *c == '`';
+        !quoted
+    })
+}
+
+/// From lowerCamelCase to the names of a proto file. What has an underscore is such a name already.
+pub(crate) fn snake_case(path: &str) -> Cow<'_, str> {
+    if unquoted(path).any(|c| c == '_') || !unquoted(path).any(|c| c.is_ascii_uppercase()) {
+        return path.into();
+    }
     let mut snake = String::with_capacity(path.len() + 4);
-    let is_proto = proto_names && path.contains('_');
+    let mut quoted = false;
     for c in path.chars() {
+        quoted ^= c == '`';
         match c {
-            _ if c.is_whitespace() && !is_quoted(path) => {
-                return Err(TextError::new("white space in a field mask", MASK));
-            }
-            _ if is_proto => snake.push(c),
-            '_' => return Err(TextError::new("an underscore in a field mask", MASK)),
-            'A'..='Z' => snake.extend(['_', c.to_ascii_lowercase()]),
+            'A'..='Z' if !quoted => snake.extend(['_', c.to_ascii_lowercase()]),
             _ => snake.push(c),
         }
     }
-    Ok(snake)
-}
-
-/// Whether a path has the key of a map in backticks, which may hold white space (AIP-161).
-fn is_quoted(path: &str) -> bool {
-    path.contains('`')
+    snake.into()
 }
 
 /// A path of a FieldMask in lowerCamelCase; `None` if that would not lead back to it.
 pub(crate) fn camel_case(path: &str) -> Option<String> {
     let mut camel = String::with_capacity(path.len());
+    let mut quoted = false;
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
+        quoted ^= c == '`';
         match c {
+            _ if quoted => camel.push(c),
             '_' => camel.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
             'A'..='Z' | ',' => return None,
-            _ if c.is_whitespace() && !is_quoted(path) => return None,
+            _ if c.is_whitespace() => return None,
             _ => camel.push(c),
         }
     }
-    Some(camel).filter(|camel| !camel.is_empty())
+    Some(camel).filter(|camel| !camel.is_empty() && !quoted)
 }
 
 /// Appends a Timestamp in RFC 3339; false if it is out of range.

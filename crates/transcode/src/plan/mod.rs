@@ -16,6 +16,7 @@ mod mask;
 mod names;
 mod options;
 mod parse;
+pub(crate) mod paths;
 mod print;
 mod scalar;
 mod select;
@@ -33,9 +34,10 @@ pub use print::PrintError;
 
 pub(crate) use behavior::{MISSING, UNCHANGEABLE};
 pub(crate) use bound::{Bound, Taken};
-pub(crate) use fail::shown;
+pub(crate) use fail::{Fail, shown};
 pub(crate) use json::Json;
-pub(crate) use known::{Known, field_mask_paths, put_duration, put_field_mask, put_timestamp};
+pub(crate) use known::{Known, check_path, mask_texts, put_duration, put_field_mask, put_timestamp};
+pub(crate) use mask::{Sent, Update};
 pub(crate) use parse::Parser;
 pub(crate) use scalar::TextError;
 pub(crate) use select::Selection;
@@ -287,30 +289,16 @@ impl Plans {
         }
     }
 
-    /// The paths that a JSON text names in a message: the field mask of a PATCH with this body. `changes`: whether the PATCH would
-    /// change what is at a path, which an immutable field forbids.
-    pub(crate) fn mask(
+    /// The paths that a JSON text names in a message, or in one at a path: the field mask of a PATCH with it. The text must have been
+    /// parsed without error before.
+    pub(crate) fn sent(
         &self,
         message: MessageId,
         json: &[u8],
         options: &ParseOptions,
-        behavior: FieldBehavior,
-        changes: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<String>, ParseError> {
-        mask::infer(self, (message, json, options), behavior, changes, true).map_err(|fail| fail.locate(json))
-    }
-
-    /// Only checks that such a PATCH would change nothing immutable.
-    pub(crate) fn check_update(
-        &self,
-        message: MessageId,
-        json: &[u8],
-        options: &ParseOptions,
-        behavior: FieldBehavior,
-        changes: &dyn Fn(&str) -> bool,
-    ) -> Result<(), ParseError> {
-        let checked = mask::infer(self, (message, json, options), behavior, changes, false);
-        checked.map(drop).map_err(|fail| fail.locate(json))
+        update: Update<'_>,
+    ) -> Result<Sent, ParseError> {
+        mask::infer(self, message, json, options, update).map_err(|fail| fail.locate(json))
     }
 
     pub(crate) fn get(&self, id: MessageId) -> &Message {

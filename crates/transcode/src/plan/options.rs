@@ -47,7 +47,7 @@ impl Default for ParseOptions {
 }
 
 /// How JSON is written. The default is proto3 JSON's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "independent switches, as protobuf's own printers have them"
@@ -63,4 +63,19 @@ pub struct PrintOptions {
     pub proto_names: bool,
     /// 64-bit integers print as JSON numbers, not as strings.
     pub int64_as_numbers: bool,
+    /// About how many bytes the text of one message may have; a few bytes on the wire may stand for long names. 64 MiB.
+    pub max_bytes: usize,
+}
+
+impl Default for PrintOptions {
+    fn default() -> Self {
+        Self {
+            always_print_primitive_fields: false,
+            always_print_empty_lists: false,
+            enums_as_numbers: false,
+            proto_names: false,
+            int64_as_numbers: false,
+            max_bytes: 64 << 20,
+        }
+    }
 }

@@ -28,6 +28,9 @@ pub enum PrintError {
     /// Nesting beyond the limit.
     #[error("messages nested too deeply")]
     TooDeep,
+    /// Longer than the limit.
+    #[error("the text would be too long")]
+    TooLong,
     /// A string that is not UTF-8.
     #[error("field {field} is not UTF-8")]
     Utf8 {
@@ -63,6 +66,8 @@ pub(super) struct Printer<'a> {
     options: &'a PrintOptions,
     out: &'a mut Vec<u8>,
     depth: usize,
+    /// Where the text is too long.
+    end: usize,
     /// The wire has left the order of numbers once: collect before printing.
     careful: bool,
     /// Fields that are not on the wire may be wanted nonetheless.
@@ -74,7 +79,8 @@ pub(super) struct Printer<'a> {
 impl<'a> Printer<'a> {
     pub(super) fn new(plans: &'a Plans, options: &'a PrintOptions, out: &'a mut Vec<u8>) -> Self {
         let fills = options.always_print_primitive_fields || options.always_print_empty_lists;
-        Self { plans, options, out, depth: 0, careful: false, fills, selection: None }
+        let end = out.len().saturating_add(options.max_bytes);
+        Self { plans, options, out, depth: 0, end, careful: false, fills, selection: None }
     }
 
     /// Prints only what is selected.
@@ -88,6 +94,7 @@ impl<'a> Printer<'a> {
         if self.depth == MAX_DEPTH {
             return Err(PrintError::TooDeep);
         }
+        self.bound()?;
         self.depth += 1;
         match plan.known {
             Known::No => {
@@ -104,6 +111,12 @@ impl<'a> Printer<'a> {
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    /// Ends what has become too long.
+    #[inline]
+    fn bound(&self) -> Result<()> {
+        if self.out.len() > self.end { Err(PrintError::TooLong) } else { Ok(()) }
     }
 
     /// Prints one field of a message as a JSON value.

@@ -2,14 +2,15 @@
 //! (RFC 7578).
 
 use bytes::Bytes;
-use http_body_util::BodyDataStream;
-use multer::{Constraints, Multipart, SizeLimit};
+use http_body_util::{BodyDataStream, Full};
+use multer::Multipart;
 
 use super::behavior::of_body;
-use super::parameters::{File, Parameters};
+use super::file::File;
+use super::parameters::Parameters;
 use super::{Limits, Woven};
-use crate::error::{BoxError, Error, Kind, Result};
-use crate::plan::{ParseOptions, Plans};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{ParseOptions, Plans, shown};
 use crate::rule::RoutePlan;
 
 /// The frame of a request whose body is a form in one text.
@@ -39,27 +40,22 @@ pub(crate) fn urlencoded(
     })
 }
 
-/// The frame of a request whose body is a form in parts. A part with a file name or a content type is a file: bytes, a
-/// `google.api.HttpBody`, or JSON of a message.
-pub(crate) async fn multipart<B>(
+/// The frame of a request whose body is a form in parts. A part with a file name, or of a type that is not `text/plain`, is a file:
+/// bytes, a `google.api.HttpBody`, or JSON of a message.
+pub(crate) async fn multipart(
     woven: &Woven,
     plans: &Plans,
     route: &RoutePlan,
-    body: B,
+    body: Bytes,
     boundary: String,
     options: &ParseOptions,
     limits: &Limits,
-) -> Result<Vec<u8>>
-where
-    B: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin,
-{
-    let size = SizeLimit::new().whole_stream(limits.request_bytes as u64);
-    let constraints = Constraints::new().size_limit(size);
-    let mut form = Multipart::with_constraints(BodyDataStream::new(body), boundary, constraints);
+) -> Result<Vec<u8>> {
+    let mut form = Multipart::new(BodyDataStream::new(Full::new(body)), boundary);
     let mut out = Vec::new();
     let mut parameters = Parameters::of_form(plans, route, options, of_body(route), &mut out);
     let mut count = 0;
-    while let Some(part) = form.next_field().await.map_err(|error| fail(error, limits))? {
+    while let Some(part) = form.next_field().await.map_err(fail)? {
         if count == limits.query_parameters {
             return Err(Error::boxed(Kind::Body, "too many parts in the form"));
         }
@@ -68,14 +64,17 @@ where
             return Err(Error::boxed(Kind::Body, "a part of the form has no name"));
         };
         let content_type = part.content_type().map(ToString::to_string);
-        let is_file = content_type.is_some() || part.file_name().is_some();
-        let bytes = part.bytes().await.map_err(|error| fail(error, limits))?;
-        if is_file {
-            parameters.file(&name, &File { content_type: content_type.as_deref(), bytes: &bytes })?;
-        } else {
-            let text = str::from_utf8(&bytes)
-                .map_err(|_| Error::boxed(Kind::Body, format!("form field {name}: not UTF-8")))?;
+        let file_name = part.file_name().map(str::to_owned);
+        let bytes = part.bytes().await.map_err(fail)?;
+        // What browsers send of an input of files that nobody chose one for.
+        if file_name.as_deref() == Some("") && bytes.is_empty() {
+            continue;
+        }
+        if file_name.is_none() && content_type.as_deref().is_none_or(is_text) {
+            let text = str::from_utf8(&bytes).map_err(|_| not_text(&name))?;
             parameters.text(&name, text)?;
+        } else {
+            parameters.file(&name, &File { content_type: content_type.as_deref(), bytes: &bytes })?;
         }
     }
     let sent = parameters.end_form(woven)?;
@@ -86,10 +85,17 @@ where
     })
 }
 
-fn fail(error: multer::Error, limits: &Limits) -> Box<Error> {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } => Error::body_too_large(limits.request_bytes),
-        multer::Error::StreamReadFailed(source) => Error::body_read(source),
-        error => Error::boxed(Kind::Body, "the body is not a multipart form").with_source(error),
-    }
+/// Whether a part is a text like one without a type (RFC 7578, section 4.4).
+fn is_text(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/plain")
+}
+
+fn not_text(name: &str) -> Box<Error> {
+    let (name, problem) = (shown(name.as_bytes()), "not UTF-8");
+    Error::boxed(Kind::Body, format!("form field {name}: {problem}")).with_violation(name, problem, None)
+}
+
+fn fail(error: multer::Error) -> Box<Error> {
+    Error::boxed(Kind::Body, "the body is not a multipart form").with_source(error)
 }

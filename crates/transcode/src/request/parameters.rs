@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::capture::Captured;
-use super::update::{Fixed, UpdateMask};
+use super::file::{File, Place, Reading};
+use super::update::{Fixed, UpdateMask, put_mask};
 use super::{Put, Woven, put_entry, put_leaf, put_path};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::{
-    Bound, Field, FieldBehavior, Kind, Known, MessageId, ParseOptions, Plans, Shape, TextError,
-    UnknownFields, close_len, open_len, put_len, put_tag, shown,
+    Bound, FieldBehavior, Known, MessageId, ParseOptions, Plans, Sent, Shape, TextError, UnknownFields,
+    Update, shown,
 };
 use crate::rule::{BodyRule, RoutePlan};
 
@@ -27,8 +28,8 @@ pub(crate) struct Parameters<'a> {
     keys: HashSet<(Vec<u32>, Vec<u8>)>,
     /// The update mask that the query gave.
     mask: Option<UpdateMask>,
-    /// The paths that were set in the message of the body's field, in proto names.
-    sent: Vec<String>,
+    /// What a form names of the message of the body's field.
+    sent: Sent,
     /// What a form gives of what is immutable.
     fixed: Fixed,
     /// Those that name no field, where the route captures them.
@@ -50,13 +51,6 @@ enum Source {
 struct Target<'q> {
     path: Vec<u32>,
     key: Option<&'q str>,
-}
-
-/// A part of a form that is not a text.
-pub(crate) struct File<'a> {
-    /// What it is sent as.
-    pub(crate) content_type: Option<&'a str>,
-    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Parameters<'a> {
@@ -98,7 +92,7 @@ impl<'a> Parameters<'a> {
             lists: Vec::new(),
             keys: HashSet::new(),
             mask: None,
-            sent: Vec::new(),
+            sent: Sent::default(),
             fixed: Fixed::default(),
             captured: Captured::new(),
             start: out.len(),
@@ -106,8 +100,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Ends the fields of a form: the paths that were set in the message of the body's field, which are the mask of a PATCH.
-    pub(crate) fn end_form(self, woven: &Woven) -> Result<Vec<String>> {
+    /// Ends the fields of a form: what they name of the message of the body's field, which is the mask of a PATCH.
+    pub(crate) fn end_form(self, woven: &Woven) -> Result<Sent> {
         super::behavior::check_body(self.plans, self.route, &self.taken)?;
         self.fixed.check(self.plans, self.route, woven, &self.out[self.start..])?;
         Ok(self.sent)
@@ -129,56 +123,60 @@ impl<'a> Parameters<'a> {
         }
         let (plans, options) = (self.plans, self.options);
         let mask = self.update_mask(key, value)?;
-        let value = mask.as_deref().unwrap_or(value);
-        self.put(key, |field, key, out| match (field.shape, key) {
-            (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
-            (Shape::Map(_), None) => Err(TextError::new("a map", "a key in brackets, as in name[key]=value")),
-            _ => put_leaf(plans, field, value, options, out),
-        })
+        let path = self.put(key, |place, out| {
+            let field = place.field(plans);
+            if let Some(paths) = mask {
+                put_mask(field, &paths, out);
+                return Ok(());
+            }
+            match (field.shape, place.key) {
+                (Shape::Map(entry), Some(key)) => put_entry(plans, field, entry, key, value, options, out),
+                (Shape::Map(_), None) => {
+                    Err(TextError::new("a map", "a key in brackets, as in name[key]=value"))
+                }
+                _ => put_leaf(plans, field, value, options, out),
+            }
+        })?;
+        if let Some((path, _)) = path {
+            self.name(Sent { paths: vec![path], output: Vec::new() });
+        }
+        Ok(())
     }
 
     /// Takes bytes: for a field of bytes, a `google.api.HttpBody`, or, if they are JSON, any message.
-    pub(crate) fn file(&mut self, key: &str, file: &File<'_>) -> Result<()> {
-        let (plans, options) = (self.plans, self.options);
-        let (behavior, partial) = (self.behavior, self.route.is_patch);
+    pub(super) fn file(&mut self, key: &str, file: &File<'_>) -> Result<()> {
+        let (plans, options, behavior) = (self.plans, self.options, self.behavior);
+        let reading = Reading { plans, options, behavior, partial: self.route.is_patch };
+        let Some((at, message)) = self.put(key, |place, out| reading.put(file, place, out))? else {
+            return Ok(());
+        };
+        let Some(message) = message else {
+            self.name(Sent { paths: vec![at], output: Vec::new() });
+            return Ok(());
+        };
         let fixed = RefCell::new(Vec::new());
-        self.put(key, |field, _, out| match field.kind {
-            Kind::Bytes if !matches!(field.shape, Shape::Map(_)) => {
-                put_len(out, field.number, file.bytes);
-                Ok(())
-            }
-            Kind::Message(id) if !matches!(field.shape, Shape::Map(_)) => {
-                put_tag(out, field.number, field.wire);
-                let at = open_len(out, 1);
-                if plans.get(id).is_http_body() {
-                    super::put_http_body(file.content_type.unwrap_or_default().as_bytes(), file.bytes, out);
-                } else {
-                    let parsed = plans.parse_with(file.bytes, options, out, |parser| {
-                        parser.enforce(behavior, partial);
-                        parser.message(id, None)
-                    });
-                    let noted = |path: &str| {
-                        fixed.borrow_mut().push(path.to_owned());
-                        false
-                    };
-                    let named =
-                        parsed.and_then(|()| plans.check_update(id, file.bytes, options, behavior, &noted));
-                    named
-                        .map_err(|error| TextError::new(error.to_string(), "JSON of the field's message"))?;
-                }
-                close_len(out, at, 1);
-                Ok(())
-            }
-            _ => {
-                let text = str::from_utf8(file.bytes).map_err(|_| TextError::new("not UTF-8", "a text"))?;
-                put_leaf(plans, field, text, options, out)
-            }
-        })?;
-        let at = self.resolve(key).map(|target| self.proto_path(&target.path)).unwrap_or_default();
+        let noted = |path: &str| {
+            fixed.borrow_mut().push(path.to_owned());
+            false
+        };
+        let update = Update { at: &at, behavior, changes: &noted, wanted: self.route.mask.is_some() };
+        let sent = plans
+            .sent(message, file.bytes, options, update)
+            .map_err(|error| self.fail(key, &error.to_string(), None))?;
         for path in fixed.into_inner() {
-            self.fixed.push(key, format!("{at}.{path}"));
+            self.fixed.push(key, path);
         }
+        self.name(sent);
         Ok(())
+    }
+
+    /// Notes what a form names, by paths of the request: those that lie in the message of the body's field.
+    fn name(&mut self, sent: Sent) {
+        if self.source == Source::Form && self.route.mask.is_some() {
+            let inside = |path: String| path.split_once('.').map(|(_, inside)| inside.to_owned());
+            self.sent.paths.extend(sent.paths.into_iter().filter_map(inside));
+            self.sent.output.extend(sent.output.into_iter().filter_map(inside));
+        }
     }
 
     /// Takes a parameter of the query that names no field, if the route captures them. The field that they go to is
@@ -206,8 +204,8 @@ impl<'a> Parameters<'a> {
         Ok(true)
     }
 
-    /// Takes the update mask, if this is it. Returns what there is to write of it.
-    fn update_mask(&mut self, key: &str, value: &str) -> Result<Option<String>> {
+    /// Takes the update mask, if this is it. Returns the paths that there are to write of it.
+    fn update_mask(&mut self, key: &str, value: &str) -> Result<Option<Vec<String>>> {
         let (Some(mask), BodyRule::Field(index)) = (self.route.mask, self.route.body) else {
             return Ok(None);
         };
@@ -218,27 +216,30 @@ impl<'a> Parameters<'a> {
         let Some(resource) = self.inside(self.route.input, index).filter(|_| first) else {
             return Ok(None);
         };
-        let read = super::update::of_query(self.plans, self.route, resource, value).map_err(|problem| {
-            let name = shown(key.as_bytes());
-            Error::boxed(ErrorKind::Query, format!("query parameter {name}: {problem}"))
-                .with_violation(name, problem, None)
-        })?;
-        Ok(read.map(|(mask, text)| {
+        let read = super::update::of_query(self.plans, self.route, resource, value)
+            .map_err(|problem| self.fail(key, &problem, None))?;
+        Ok(read.map(|(mask, paths)| {
             self.mask = Some(mask);
-            text
+            paths
         }))
     }
 
-    fn put(&mut self, key: &str, leaf: impl FnOnce(&Field, Option<&str>, &mut Vec<u8>) -> Put) -> Result<()> {
-        let source = self.source;
-        let fail = |message: &str, expected: Option<String>| {
-            let name = shown(key.as_bytes());
-            let (kind, what) = match source {
-                Source::Query => (ErrorKind::Query, "query parameter"),
-                Source::Form => (ErrorKind::Body, "form field"),
-            };
-            Error::boxed(kind, format!("{what} {name}: {message}")).with_violation(name, message, expected)
+    fn fail(&self, key: &str, message: &str, expected: Option<String>) -> Box<Error> {
+        let name = shown(key.as_bytes());
+        let (kind, what) = match self.source {
+            Source::Query => (ErrorKind::Query, "query parameter"),
+            Source::Form => (ErrorKind::Body, "form field"),
         };
+        Error::boxed(kind, format!("{what} {name}: {message}")).with_violation(name, message, expected)
+    }
+
+    /// Takes what `leaf` writes for a key. Returns the path that a form sets in the request, unless that was set before or is passed
+    /// over, and the message that it is as a whole.
+    fn put(
+        &mut self,
+        key: &str,
+        leaf: impl FnOnce(Place<'_>, &mut Vec<u8>) -> Put,
+    ) -> Result<Option<(String, Option<MessageId>)>> {
         let in_body = |path: &[u32]| match self.route.body {
             BodyRule::Whole => true,
             BodyRule::Field(index) => path[0] == index,
@@ -246,50 +247,48 @@ impl<'a> Parameters<'a> {
         };
         let names = key.split_once('[').map_or(key, |(names, _)| names);
         if names.bytes().filter(|c| *c == b'.').count() >= self.options.max_depth {
-            return Err(fail("nested too deeply", None));
+            return Err(self.fail(key, "nested too deeply", None));
         }
         let target = match self.resolve(key) {
-            Some(target) if source == Source::Form || !in_body(&target.path) => target,
-            _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(()),
-            Some(_) => return Err(fail("belongs into the body", None)),
-            None => return Err(fail("unknown", None)),
+            Some(target) if self.source == Source::Form || !in_body(&target.path) => target,
+            _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(None),
+            Some(_) => return Err(self.fail(key, "belongs into the body", None)),
+            None => return Err(self.fail(key, "unknown", None)),
+        };
+        let path = match self.source {
+            Source::Query => String::new(),
+            Source::Form => self.proto_path(&target.path),
         };
         if self.behavior.output_only
             && self.plans.passes(self.route.input, &target.path, |field| field.output_only)
         {
-            return Ok(());
+            self.name(Sent { paths: Vec::new(), output: vec![path] });
+            return Ok(None);
         }
         if self.behavior.immutable
             && self.plans.passes(self.route.input, &target.path, |field| field.immutable)
         {
-            self.fixed.push(key, self.proto_path(&target.path));
+            self.fixed.push(key, path.clone());
         }
         let repeats = self.lists.contains(&target.path);
         if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
-            return Err(fail(
-                "given twice, or set by the path, the body or another member of its oneof",
-                None,
-            ));
+            let twice = "given twice, or set by the path, the body or another member of its oneof";
+            return Err(self.fail(key, twice, None));
         }
-        if let Some(entry) = self.map_key(&target)
+        let Some(place) = self.place(&target) else { return Ok(None) };
+        if let Some(entry) = self.map_key(place)
             && !self.keys.insert((target.path.clone(), entry))
         {
-            return Err(fail("given twice", None));
+            return Err(self.fail(key, "given twice", None));
         }
-        if source == Source::Form && self.route.mask.is_some() && !repeats {
-            let path = self.proto_path(&target.path);
-            self.sent.extend(path.split_once('.').map(|(_, inside)| inside.to_owned()));
-        }
-        let mut is_list = false;
-        let put = put_path(self.plans, self.route.input, &target.path, self.out, |field, out| {
-            is_list = field.shape != Shape::Singular;
-            leaf(field, target.key, out)
-        });
-        put.map_err(|TextError { message, expected }| fail(&message, Some(expected.into_owned())))?;
-        if is_list && !repeats {
+        put_path(self.plans, self.route.input, &target.path, self.out, |_, out| leaf(place, out)).map_err(
+            |TextError { message, expected }| self.fail(key, &message, Some(expected.into_owned())),
+        )?;
+        let message = place.json_of(self.plans);
+        if place.field(self.plans).shape != Shape::Singular && !repeats {
             self.lists.push(target.path);
         }
-        Ok(())
+        Ok((!repeats).then_some((path, message)))
     }
 
     /// Finds the field of `a.b.c` or `a.b[key]`, by JSON or proto names.
@@ -318,15 +317,20 @@ impl<'a> Parameters<'a> {
         (map_key.is_none() || map).then_some(Target { path, key: map_key })
     }
 
-    /// The key that a parameter sets of a map, on the wire. One that is malformed is refused where it is written.
-    fn map_key(&self, target: &Target<'_>) -> Option<Vec<u8>> {
+    /// Where a target's value goes.
+    fn place<'q>(&self, target: &Target<'q>) -> Option<Place<'q>> {
         let (last, above) = target.path.split_last()?;
         let inside = |at: Option<MessageId>, index: &u32| at.and_then(|id| self.inside(id, *index));
         let message = above.iter().fold(Some(self.route.input), inside)?;
-        let Shape::Map(entry) = self.plans.get(message).fields[*last as usize].shape else { return None };
+        Some(Place { message, index: *last, key: target.key })
+    }
+
+    /// The key that a parameter sets of a map, on the wire. One that is malformed is refused where it is written.
+    fn map_key(&self, place: Place<'_>) -> Option<Vec<u8>> {
+        let Shape::Map(entry) = place.field(self.plans).shape else { return None };
         let mut wire = Vec::new();
-        put_leaf(self.plans, self.plans.get(entry).fields.first()?, target.key?, self.options, &mut wire)
-            .ok()?;
+        let key = self.plans.get(entry).fields.first()?;
+        put_leaf(self.plans, key, place.key?, self.options, &mut wire).ok()?;
         Some(wire)
     }
 

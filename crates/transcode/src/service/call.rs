@@ -60,7 +60,8 @@ impl Call<'_> {
         } else {
             params = self.matched.params(|| woven.frame(0, |_| Ok(())))?;
             let lines = negotiate::upload(&self.parts.headers, body.is_end_stream())?;
-            let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines);
+            let limit = engine.limits_of(self.parts).request_bytes;
+            let upload = upload::Upload::new(engine.clone(), route.clone(), woven, body, lines, limit);
             let fault = upload.fault();
             (tonic::body::Body::new(upload), Some(fault))
         };
@@ -120,13 +121,12 @@ impl Call<'_> {
         if takes_body && written == Written::Other && self.parts.headers.contains_key(header::CONTENT_TYPE) {
             return Err(negotiate::unsupported());
         }
-        if let (Written::Multipart(boundary), true) = (&written, takes_body) {
-            let form = form::multipart(woven, plans, route, body, boundary.clone(), parse, &limits);
-            // Boxed: other calls need not have room for it.
-            return Box::pin(form).await;
-        }
         let bytes = read(body, &limits).await?;
         match written {
+            // Boxed: other calls need not have room for it.
+            Written::Multipart(boundary) if takes_body => {
+                Box::pin(form::multipart(woven, plans, route, bytes, boundary, parse, &limits)).await
+            }
             Written::Form if takes_body => form::urlencoded(woven, plans, route, &bytes, parse, &limits),
             Written::Other if takes_body && !bytes.is_empty() => Err(negotiate::unsupported()),
             _ => woven.json_frame(plans, route, &bytes, parse),

@@ -21,6 +21,7 @@ mod upload;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -29,7 +30,7 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use prost_reflect::MethodDescriptor;
 use tower::Service;
 
@@ -256,14 +257,14 @@ impl Engine {
                 let (bindings, protocol, method) = (found.bindings, Protocol::Rest, method.clone());
                 Ok(Matched { engine: self, route, bindings, protocol, method })
             }
+            // The server as a whole (RFC 9110, section 9.3.7).
+            Err(Miss::NotFound) if method == Method::OPTIONS && path == "*" => {
+                let methods = self.router.routes().iter().map(|route| route.method.clone());
+                Err(not_allowed(methods.filter(|method| method != "*").collect::<BTreeSet<_>>()))
+            }
             Err(Miss::NotFound) => Err(Error::boxed(Kind::NotFound, "no such path")),
             Err(Miss::BadEscape) => Err(Error::boxed(Kind::Path, "a bad escape in the path")),
-            Err(Miss::MethodNotAllowed { mut allow }) => {
-                allow.push("OPTIONS".to_owned());
-                let mut error = Error::boxed(Kind::MethodNotAllowed, "the path does not know this method");
-                error.allow = allow;
-                Err(error)
-            }
+            Err(Miss::MethodNotAllowed { allow }) => Err(not_allowed(allow)),
         }
     }
 
@@ -313,6 +314,13 @@ impl Engine {
     }
 }
 
+fn not_allowed(methods: impl IntoIterator<Item = String>) -> Box<Error> {
+    let mut error = Error::boxed(Kind::MethodNotAllowed, "the path does not know this method");
+    error.allow = methods.into_iter().filter(|method| method != "OPTIONS").collect();
+    error.allow.push("OPTIONS".to_owned());
+    error
+}
+
 impl<S, B> Service<Request<B>> for Transcoder<S>
 where
     S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>> + Clone + Send + 'static,
@@ -331,7 +339,11 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // HTTP/1.0 knows no upgrades (RFC 9110, section 7.8).
+        if request.version() == Version::HTTP_10 {
+            request.headers_mut().remove(header::UPGRADE);
+        }
         let matched = self.route_head(request.method(), request.uri(), request.headers());
         let matched = match matched {
             Err(error) if request.method() == Method::OPTIONS => match self.options(error) {

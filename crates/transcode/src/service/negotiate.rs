@@ -1,5 +1,7 @@
 //! Content negotiation: what the client sends, and what it takes.
 
+use std::cmp::Reverse;
+
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::coding::Coding;
@@ -26,35 +28,74 @@ impl Form {
     }
 }
 
-/// Chooses the form of the answer by `Accept` (RFC 9110, section 12.5.1). `raw`: the answer brings its own content
-/// type, which nobody knows yet.
+/// Chooses the form of the answer by `Accept` (RFC 9110, section 12.5.1): the one with the highest quality, which the most specific
+/// range that matches it gives; of equal ones the one that was named more exactly, then first. `raw`: the answer brings its own
+/// content type, which nobody knows yet.
 pub(super) fn answer(headers: &HeaderMap, streaming: bool, raw: bool) -> Result<Form> {
-    let mut any = false;
-    let mut best: Option<(u16, Form)> = None;
-    for value in headers.get_all(header::ACCEPT) {
-        for range in value.to_str().unwrap_or_default().split(',') {
-            let (essence, quality) = media_range(range);
-            if essence.is_empty() {
+    let forms = [Form::Json, Form::Lines, Form::Events];
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(',').map(media_range))
+        .filter(|(essence, _)| !essence.is_empty())
+        .peekable();
+    if ranges.peek().is_none() {
+        return Ok(Form::Json);
+    }
+    let mut found: [Option<Liked>; 3] = [None; 3];
+    let mut others = false;
+    for (at, (essence, quality)) in ranges.enumerate() {
+        for (form, found) in forms.into_iter().zip(&mut found) {
+            let Some(exact) = form.matches(&essence).filter(|_| form == Form::Json || streaming) else {
                 continue;
-            }
-            any = true;
-            let form = match &*essence {
-                "application/x-ndjson" | "application/ndjson" if streaming => Form::Lines,
-                "text/event-stream" if streaming => Form::Events,
-                "*/*" | "application/*" => Form::Json,
-                other if is_json_type(other) => Form::Json,
-                _ if raw => Form::Json,
-                _ => continue,
             };
-            if quality > 0 && best.is_none_or(|(before, _)| quality > before) {
-                best = Some((quality, form));
+            if found.is_none_or(|before| exact > before.exact) {
+                *found = Some(Liked { quality, exact, first: Reverse(at) });
             }
         }
+        others |= raw && quality > 0;
     }
+    let liked = forms.into_iter().zip(found).filter_map(|(form, found)| found.map(|liked| (liked, form)));
+    // The first of equal ones, which only ranges with a star leave.
+    let best = liked.filter(|(liked, _)| liked.quality > 0).rev().max_by_key(|(liked, _)| *liked);
     match best {
         Some((_, form)) => Ok(form),
-        None if !any => Ok(Form::Json),
+        None if others => Ok(Form::Json),
         None => Err(Error::boxed(Kind::NotAcceptable, "the answer is JSON, which Accept excludes")),
+    }
+}
+
+/// How a client likes a form; the greater the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Liked {
+    quality: u16,
+    exact: Exact,
+    /// Which range says so.
+    first: Reverse<usize>,
+}
+
+/// How exactly a media range names a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Exact {
+    Any,
+    Type,
+    /// Another type that is written in it.
+    Suffix,
+    Name,
+}
+
+impl Form {
+    fn matches(self, essence: &str) -> Option<Exact> {
+        let kind = if self == Self::Events { "text/*" } else { "application/*" };
+        match essence {
+            "*/*" => Some(Exact::Any),
+            _ if essence == kind => Some(Exact::Type),
+            "text/event-stream" if self == Self::Events => Some(Exact::Name),
+            _ if self == Self::Lines && is_lines_type(essence) => Some(Exact::Name),
+            "application/json" if self == Self::Json => Some(Exact::Name),
+            _ if self == Self::Json && is_json_type(essence) => Some(Exact::Suffix),
+            _ => None,
+        }
     }
 }
 
@@ -65,10 +106,22 @@ pub(super) fn media_range(range: &str) -> (String, u16) {
     (essence, quality(parts))
 }
 
+/// The weight among parameters (RFC 9110, section 12.4.2); all of it where there is none, or none that can be read.
 fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
-    let quality = parameters.find_map(|part| part.trim().strip_prefix("q="));
-    let quality = quality.and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0).clamp(0.0, 1.0);
-    (quality * 1000.0) as u16
+    let weight = parameters.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
+    });
+    weight.flatten().unwrap_or(1000)
+}
+
+/// `0.25` as 250: one digit, and up to three decimals.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    format!("{whole}{decimals:0<3}").parse().ok().filter(|weight| *weight <= 1000)
 }
 
 /// The coding that the client likes best (RFC 9110, section 12.5.3); of those that it likes equally, the one that we do.
@@ -207,6 +260,19 @@ mod tests {
             ("text/event-stream;q=0.5, application/x-ndjson", None, Some(Form::Lines)),
             ("text/html, */*;q=0.1", Some(Form::Json), Some(Form::Json)),
             ("application/json;q=0", None, None),
+            // The most specific range that matches a form counts, wherever it stands.
+            ("application/json;q=0, */*", None, Some(Form::Lines)),
+            ("*/*, application/json; Q=0", None, Some(Form::Lines)),
+            ("application/json;q=0.2, text/*", Some(Form::Json), Some(Form::Events)),
+            ("*/*;q=0.1, application/json;q=0.2", Some(Form::Json), Some(Form::Json)),
+            ("*/*;q=0.3, application/json;q=0.2", Some(Form::Json), Some(Form::Lines)),
+            // Of equal ones: named exactly, then first.
+            ("*/*, text/event-stream", Some(Form::Json), Some(Form::Events)),
+            ("application/json, text/event-stream", Some(Form::Json), Some(Form::Json)),
+            ("text/event-stream, application/json", Some(Form::Json), Some(Form::Events)),
+            ("application/problem+json, text/event-stream", Some(Form::Json), Some(Form::Events)),
+            ("text/event-stream;q=nan, application/json", Some(Form::Json), Some(Form::Events)),
+            ("text/event-stream;q=0.0001, application/json;q=0.5", Some(Form::Json), Some(Form::Events)),
             ("text/html", None, None),
             ("", Some(Form::Json), Some(Form::Json)),
         ] {
@@ -214,6 +280,7 @@ mod tests {
         }
         assert_eq!(answer(&HeaderMap::new(), true, false).unwrap(), Form::Json);
         assert_eq!(answer(&headers(header::ACCEPT, "text/csv"), false, true).unwrap(), Form::Json);
+        assert!(answer(&headers(header::ACCEPT, "text/csv;q=0"), false, true).is_err());
     }
 
     #[test]

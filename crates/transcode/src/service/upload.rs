@@ -61,8 +61,9 @@ impl<B> Upload<B> {
         woven: Woven,
         body: B,
         lines: bool,
+        limit: usize,
     ) -> Self {
-        let values = Values::new(lines, engine.limits.request_bytes);
+        let values = Values::new(lines, limit);
         Self { engine, route, woven, body, values, fault: Fault::default(), ended: false }
     }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::header;
-use http_body_util::Full;
-use riskmesh_transcode::{Builder, FieldBehavior, ParseOptions};
+use http_body_util::{BodyExt as _, Full};
+use prost_reflect::DynamicMessage;
+use riskmesh_transcode::{Builder, FieldBehavior, ParseOptions, UnknownFields};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::pool::{PLANS, POOL, parse_with};
-use crate::rest::{Log, collect, ok, request, service};
+use crate::rest::{Log, collect, ok, request, service, upstream};
 
 fn builder() -> Builder {
     Builder::new(POOL.clone()).services(["test.Desk"])
@@ -133,12 +134,14 @@ async fn output_only_fields_are_passed_over() {
     let message = json!({"loan": {"id": "7", "days": 1}, "updateMask": "days"});
     gets("PATCH", "/d/loans/7", r#"{"createdBy":"x","days":1}"#, message.clone()).await;
     assert_eq!(sent(builder(), form("PATCH", "/d/loans/7", "createdBy=x&days=1")).await, Ok(message));
-    // What holds nothing else is not cleared by it; what is empty is.
-    let message = json!({"loan": {"id": "7", "reader": {}}});
-    gets("PATCH", "/d/loans/7", r#"{"reader":{"rating":"b"}}"#, message.clone()).await;
-    let mut message = message;
-    message["updateMask"] = json!("reader");
-    gets("PATCH", "/d/loans/7", r#"{"reader":{}}"#, message).await;
+    // Where there is nothing else, they are the mask: without one everything would change. What is empty is cleared, what holds nothing
+    // but them is not.
+    let message = |mask: &str| json!({"loan": {"id": "7", "reader": {}}, "updateMask": mask});
+    gets("PATCH", "/d/loans/7", r#"{"reader":{"rating":"b"}}"#, message("reader.rating")).await;
+    gets("PATCH", "/d/loans/7", r#"{"reader":{}}"#, message("reader")).await;
+    let message = json!({"loan": {"id": "7"}, "updateMask": "createdBy"});
+    gets("PATCH", "/d/loans/7", r#"{"createdBy":"x"}"#, message.clone()).await;
+    assert_eq!(sent(builder(), form("PATCH", "/d/loans/7", "createdBy=x")).await, Ok(message));
     // Still JSON, and still once.
     refused(
         "POST",
@@ -199,8 +202,33 @@ async fn immutable_fields_are_not_named_by_update_masks() {
         let problem = format!("query parameter updateMask: {path} is {fixed}");
         refused("PATCH", &uri, r#"{"days":1}"#, &problem, "updateMask").await;
     }
+    // However they are spelled: the error has the name of the proto file.
+    for (path, name) in [
+        ("nextReader.card", "next_reader.card"),
+        ("next_reader.card", "next_reader.card"),
+        ("box1", "box_1"),
+        ("box_1", "box_1"),
+        ("ODD-name", "odd"),
+        ("odd", "odd"),
+    ] {
+        let uri = format!("/d/loans/7?updateMask={path}");
+        let problem = format!("query parameter updateMask: {name} is {fixed}");
+        refused("PATCH", &uri, r#"{"days":1}"#, &problem, "updateMask").await;
+        let body = format!(r#"{{"loan":{{"days":1}},"updateMask":"{path}"}}"#);
+        // The JSON form of a mask is lowerCamelCase: the name that JSON has of a field is another thing.
+        if !path.contains(['_', '-']) {
+            refused(
+                "PATCH",
+                "/d/loans:update",
+                &body,
+                &format!("field updateMask: {name} is {fixed}"),
+                "updateMask",
+            )
+            .await;
+        }
+    }
     // What lies in lists and maps is replaced with them, also where a mask reaches into them.
-    for mask in ["guests.*.card", "byRole.x.card"] {
+    for mask in ["guests.*.card", "guests.card", "byRole.x.card", "by_role.`x.card`.card"] {
         sent(builder(), request("PATCH", &format!("/d/loans/7?updateMask={mask}"), "{}")).await.unwrap();
     }
     refused(
@@ -274,22 +302,109 @@ async fn immutable_fields_are_not_named_by_update_masks_in_whole_bodies() {
     assert_eq!(sent, Ok(loan("days")));
 }
 
+/// A PATCH by a form with a part that is JSON.
+fn json_part(name: &str, json: &str) -> http::Request<Full<Bytes>> {
+    let body = format!(
+        "--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\ncontent-type: application/json\r\n\r\n{json}\r\n--x--\r\n"
+    );
+    let mut request = request("PATCH", "/d/loans/7", &body);
+    let form = http::HeaderValue::from_static("multipart/form-data; boundary=x");
+    request.headers_mut().insert(header::CONTENT_TYPE, form);
+    request
+}
+
 #[tokio::test]
 async fn field_behavior_reaches_into_files_of_forms() {
-    let part = |json: &str| {
-        let body = format!(
-            "--x\r\ncontent-disposition: form-data; name=\"reader\"\r\ncontent-type: application/json\r\n\r\n{json}\r\n--x--\r\n"
-        );
-        let mut request = request("PATCH", "/d/loans/7", &body);
-        let form = http::HeaderValue::from_static("multipart/form-data; boundary=x");
-        request.headers_mut().insert(header::CONTENT_TYPE, form);
-        request
-    };
-    let message = json!({"loan": {"id": "7", "reader": {"name": "n"}}, "updateMask": "reader"});
+    let part = |json: &str| json_part("reader", json);
+    let message = json!({"loan": {"id": "7", "reader": {"name": "n"}}, "updateMask": "reader.name"});
     assert_eq!(sent(builder(), part(r#"{"name":"n","rating":"5"}"#)).await, Ok(message));
     let problem = "form field reader: immutable: an update cannot change it";
     let refused = sent(builder(), part(r#"{"card":"c"}"#)).await;
     assert_eq!(refused, Err((400, problem.to_owned(), "reader".to_owned())));
+}
+
+#[tokio::test]
+async fn files_of_forms_name_what_is_in_them_for_a_mask() {
+    let lenient = || {
+        builder().parse_options(ParseOptions { unknown_fields: UnknownFields::Ignore, ..Default::default() })
+    };
+    for (name, json, message) in [
+        (
+            "reader",
+            r#"{"name":"n"}"#,
+            json!({"loan": {"id": "7", "reader": {"name": "n"}}, "updateMask": "reader.name"}),
+        ),
+        ("reader", "{}", json!({"loan": {"id": "7", "reader": {}}, "updateMask": "reader"})),
+        ("reader", " null ", json!({"loan": {"id": "7"}, "updateMask": "reader"})),
+        // What nobody knows changes nothing.
+        ("reader", r#"{"nope":1}"#, json!({"loan": {"id": "7", "reader": {}}})),
+        (
+            "meta",
+            r#"{"a":{"b":"c"}}"#,
+            json!({"loan": {"id": "7", "meta": {"a": {"b": "c"}}}, "updateMask": "meta"}),
+        ),
+        (
+            "guests",
+            r#"{"name":"n"}"#,
+            json!({"loan": {"id": "7", "guests": [{"name": "n"}]}, "updateMask": "guests"}),
+        ),
+        (
+            "byRole[x]",
+            r#"{"name":"n"}"#,
+            json!({"loan": {"id": "7", "byRole": {"x": {"name": "n"}}}, "updateMask": "byRole"}),
+        ),
+        (
+            "byRole",
+            r#"{"x":{"name":"n"}}"#,
+            json!({"loan": {"id": "7", "byRole": {"x": {"name": "n"}}}, "updateMask": "byRole"}),
+        ),
+    ] {
+        assert_eq!(sent(lenient(), json_part(name, json)).await, Ok(message), "{name} {json}");
+    }
+}
+
+/// The paths of the mask that the service gets: JSON could not show all of them.
+async fn mask_on_wire(uri: &str) -> Vec<String> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let upstream = upstream(move |request| {
+        let tell = tell.clone();
+        async move {
+            let bytes = request.into_body().collect().await?.to_bytes();
+            tell.send(bytes.slice(5..)).unwrap();
+            Ok(ok("Loan", &json!({})))
+        }
+    });
+    let builder = builder().field_behavior(FieldBehavior::IGNORED);
+    collect(builder.build(upstream).unwrap().oneshot(request("PATCH", uri, "{}")).await.unwrap()).await;
+    let update = POOL.get_message_by_name("test.UpdateLoanRequest").unwrap();
+    let update = DynamicMessage::decode(update, told.recv().unwrap()).unwrap();
+    let mask = update.get_field_by_name("update_mask").unwrap().as_message().unwrap().clone();
+    let paths = mask.get_field_by_name("paths").unwrap();
+    paths.as_list().unwrap().iter().map(|path| path.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn update_masks_are_passed_on_as_the_proto_file_spells_them() {
+    for (mask, expected) in [
+        ("nextReader.card,next_reader.name", vec!["next_reader.card", "next_reader.name"]),
+        ("box1,ODD-name", vec!["box_1", "odd"]),
+        ("byRole.someKey.name", vec!["by_role.someKey.name"]),
+        ("byRole.%60a.b,c%20D%60.name", vec!["by_role.`a.b,c D`.name"]),
+        ("guests.*.name", vec!["guests.*.name"]),
+        ("meta.someKey.Other", vec!["meta.someKey.Other"]),
+        ("notThere.atAll", vec!["not_there.at_all"]),
+    ] {
+        assert_eq!(mask_on_wire(&format!("/d/loans/7?updateMask={mask}")).await, expected, "{mask}");
+    }
+    let problem = "query parameter updateMask: a backtick in a field mask does not close";
+    refused("PATCH", "/d/loans/7?updateMask=byRole.%60a", "{}", problem, "updateMask").await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_message_with_fields_names_nothing() {
+    let builder = builder().field_behavior(FieldBehavior::IGNORED);
+    let sent = sent(builder, request("PATCH", "/d/meta", r#"{"a":"b"}"#)).await;
+    assert_eq!(sent, Ok(json!({"meta": {"a": "b"}})));
 }
 
 #[tokio::test]

@@ -80,6 +80,12 @@ async fn the_limit_of_one_request_counts_decoded_bytes() {
         request.extensions_mut().insert(BodyLimit(limit));
         let (response, _) = send_with(builder(), request).await;
         assert_eq!(response.status().as_u16(), status);
+        // Of each message, where there are many.
+        let lines = Request::post("/v1/books:import").header(header::CONTENT_TYPE, "application/x-ndjson");
+        let mut request = lines.body(Full::new([&body[..], b"\n", &body].concat().into())).unwrap();
+        request.extensions_mut().insert(BodyLimit(limit));
+        let (response, seen) = send_with(builder(), request).await;
+        assert_eq!((response.status().as_u16() == 413, seen.is_none()), (status == 413, status == 413));
     }
 }
 

@@ -241,6 +241,7 @@ proptest! {
             enums_as_numbers: true,
             proto_names: true,
             int64_as_numbers: true,
+            ..PrintOptions::default()
         };
         let ours = print_with(&PLANS, name, &message.encode_to_vec(), &options).unwrap();
         // The oracle prints proto2's and optional fields only where they are set, as we do.

@@ -209,6 +209,9 @@ async fn status_405_with_allow_404_406_415_told_apart_head_and_options() {
     assert_eq!(status("GET", "/f/nothing", "").await, (404, None, false));
     assert_eq!(status("OPTIONS", "/f/nothing", "").await, (404, None, false));
     assert_eq!(status("HEAD", "/f/nothing", "").await, (404, None, false));
+    let all = "DELETE, GET, PATCH, POST, PURGE, PUT, REPORT, OPTIONS";
+    assert_eq!(status("OPTIONS", "*", "").await, (204, allow(all), false));
+    assert_eq!(status("GET", "*", "").await, (404, None, false));
     let thing = "DELETE, GET, HEAD, PATCH, PUT, REPORT, OPTIONS";
     assert_eq!(status("BREW", "/f/things/7", "").await, (405, allow(thing), false));
     assert_eq!(status("OPTIONS", "/f/things/7", "").await, (204, allow(thing), false));

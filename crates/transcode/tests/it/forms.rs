@@ -110,6 +110,23 @@ async fn multipart_bodies_are_texts_bytes_bodies_or_json() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_plain_text_is_a_text_and_an_untouched_input_of_files_is_nothing() {
+    let nothing = "filename=\"\"\r\nContent-Type: application/octet-stream";
+    let body = parts(&[
+        ("name=number\r\nContent-Type: text/plain; charset=utf-8", "5"),
+        ("name=\"book.published\"\r\nContent-Type: text/plain", "2026-01-01T00:00:00Z"),
+        ("name=\"labels[k]\"; filename=v.txt\r\nContent-Type: text/plain", "v"),
+        (&format!("name=data; {nothing}"), ""),
+        (&format!("name=file; {nothing}"), ""),
+        (&format!("name=book; {nothing}"), ""),
+    ]);
+    assert_eq!(
+        message(form("POST", "/v1/forms/7", MULTIPART, &body)).await,
+        json!({"id": "7", "number": "5", "book": {"published": "2026-01-01T00:00:00Z"}, "labels": {"k": "v"}})
+    );
+}
+
+#[tokio::test]
 async fn bad_forms_are_refused_with_the_field() {
     let twice = "given twice, or set by the path, the body or another member of its oneof";
     for (content_type, body, message) in [
@@ -123,12 +140,29 @@ async fn bad_forms_are_refused_with_the_field() {
         (MULTIPART, "--XX\r\nnothing", "the body is not a multipart form".to_owned()),
         (
             MULTIPART,
+            &parts(&[("name=book\r\nContent-Type: text/plain", "{}")]),
+            "form field book: a message, which no single text can hold".to_owned(),
+        ),
+        (
+            MULTIPART,
+            &parts(&[("name=\"labels[k]\"; filename=x", "v"), ("name=\"labels[k]\"", "w")]),
+            "form field labels[k]: given twice".to_owned(),
+        ),
+        (
+            MULTIPART,
             &parts(&[("name=book; filename=x", "{")]),
             "form field book: line 1, column 2: expected a key in double quotes".to_owned(),
         ),
     ] {
         assert_eq!(refusal(form("POST", "/v1/forms/7", content_type, body)).await, (400, message), "{body}");
     }
+    let mut latin = parts(&[(&format!("name={}", "n".repeat(100)), "?")]).into_bytes();
+    let at = latin.iter().position(|byte| *byte == b'?').unwrap();
+    latin[at] = 0xe9;
+    let mut request = form("POST", "/v1/forms/7", MULTIPART, "");
+    *request.body_mut() = Full::new(latin.into());
+    let shown = "n".repeat(64);
+    assert_eq!(refusal(request).await, (400, format!("form field {shown}…: not UTF-8")));
     let many = "tags=a&".repeat(1001);
     let many = form("POST", "/v1/forms/7", URLENCODED, &many);
     assert_eq!(refusal(many).await, (400, "too many fields in the form".to_owned()));

@@ -258,6 +258,24 @@ fn depth_limit_bounds_nesting_both_ways() {
 }
 
 #[test]
+fn a_text_that_would_be_too_long_is_not_printed() {
+    let options = |max_bytes| PrintOptions {
+        max_bytes,
+        always_print_primitive_fields: true,
+        always_print_empty_lists: true,
+        ..PrintOptions::default()
+    };
+    // Two bytes that stand for a hundred, and one for ten.
+    let (trees, colors) = ([0x12, 0].repeat(10_000), [&[0x82, 1, 0x90, 0x4e], &[1; 10_000][..]].concat());
+    for (name, wire) in [("Tree", trees), ("Lists", colors)] {
+        let whole = print_with(&PLANS, name, &wire, &options(usize::MAX)).unwrap();
+        assert!(whole.len() > 4 * wire.len(), "{name}: {}", whole.len());
+        assert_eq!(print_with(&PLANS, name, &wire, &options(whole.len())).as_ref(), Ok(&whole));
+        assert_eq!(print_with(&PLANS, name, &wire, &options(whole.len() / 2)), Err(PrintError::TooLong));
+    }
+}
+
+#[test]
 fn field_count_limit_bounds_members_and_elements() {
     let scalars = |max_values, json: &str| {
         let options = ParseOptions { max_values, ..ParseOptions::default() };

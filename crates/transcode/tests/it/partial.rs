@@ -32,7 +32,8 @@ async fn get_with(builder: Builder, uri: &str) -> (u16, Value) {
         }
         _ => ok(
             "FeatureResponse",
-            &json!({"text": "t", "inners": [{"id": "1", "size": 2}], "inner": {"id": "3", "size": 4}}),
+            &json!({"text": "t", "inners": [{"id": "1", "size": 2}], "inner": {"id": "3", "size": 4},
+                    "table": {"a": 1, "b": 2}}),
         ),
     });
     let response = builder.build(upstream).unwrap().oneshot(request("GET", uri, "")).await.unwrap();
@@ -68,7 +69,15 @@ async fn partial_responses_by_fields() {
         ),
         ("*", book()),
         ("title,*", book()),
+        // Entries of maps.
+        ("labels.k", json!({"labels": {"k": "v"}})),
+        ("labels.`k`,id", json!({"id": "7", "labels": {"k": "v"}})),
+        ("labels(k,x)", json!({"labels": {"k": "v"}})),
+        ("labels.x", json!({})),
+        ("labels.*", json!({"labels": {"k": "v"}})),
+        ("labels.x,labels.*", json!({"labels": {"k": "v"}})),
     ] {
+        let fields = fields.replace('`', "%60");
         gives(&format!("/v1/shelves/1/books/7?fields={fields}"), body).await;
     }
 }
@@ -83,6 +92,59 @@ async fn partial_responses_look_through_lists_streams_and_response_bodies() {
     gives("/v1/shelves/1/books:watch?$fields=id", json!([{"id": "7"}, {"id": "7"}])).await;
     gives("/f/give/inner?fields=size", json!({"size": 4})).await;
     gives("/f/give/inners?fields=size", json!([{"size": 2}])).await;
+    gives("/f/give/inners?fields=*.size", json!([{"size": 2}])).await;
+    gives("/f/things/1?fields=inners.*.size", json!({"inners": [{"size": 2}]})).await;
+    gives("/f/give/table?fields=b", json!({"b": 2})).await;
+}
+
+#[tokio::test]
+async fn partial_responses_reach_into_maps_of_messages() {
+    let loan = json!({
+        "byRole": {"a": {"name": "n", "card": "c"}, "b.c": {"name": "m", "card": "d"}},
+        "guests": [{"name": "g", "card": "e"}],
+    });
+    let upstream = service(Log::default(), move |_| ok("Loan", &loan));
+    let builder = Builder::new(POOL.clone()).services(["test.Desk"]);
+    let transcoder = builder.build(upstream).unwrap();
+    let mixed =
+        "query parameter fields: some entries of a map are chosen by their keys, and parts of all of them";
+    for (fields, expected) in [
+        ("byRole.a.name", Ok(json!({"byRole": {"a": {"name": "n"}}}))),
+        ("byRole.%60b.c%60(card)", Ok(json!({"byRole": {"b.c": {"card": "d"}}}))),
+        ("byRole.*.name,guests.name", {
+            Ok(json!({"byRole": {"a": {"name": "n"}, "b.c": {"name": "m"}}, "guests": [{"name": "g"}]}))
+        }),
+        ("byRole.*(name,card)", {
+            Ok(json!({"byRole": {"a": {"name": "n", "card": "c"}, "b.c": {"name": "m", "card": "d"}}}))
+        }),
+        ("byRole.a.name,byRole.a", Ok(json!({"byRole": {"a": {"name": "n", "card": "c"}}}))),
+        ("byRole.a,byRole.*.name", Err(mixed)),
+        ("byRole.*.name,byRole.a", Err(mixed)),
+    ] {
+        let request = request("GET", &format!("/d/loans?desk=d&fields={fields}"), "");
+        let response = collect(transcoder.clone().oneshot(request).await.unwrap()).await;
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        match expected {
+            Ok(expected) => assert_eq!(body, expected, "{fields}"),
+            Err(problem) => assert_eq!(body["error"]["message"], problem, "{fields}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_selection_takes_no_longer_than_its_length() {
+    let loan = json!({"byRole": {"k7": {"name": "n"}}});
+    let upstream = service(Log::default(), move |_| ok("Loan", &loan));
+    let transcoder = Builder::new(POOL.clone()).services(["test.Desk"]).build(upstream).unwrap();
+    let fields: Vec<_> = (0..3_500).map(|i| format!("byRole.k{i}.name")).collect();
+    let uri = format!("/d/loans?desk=d&fields={}", fields.join(","));
+    let began = std::time::Instant::now();
+    let response = collect(transcoder.oneshot(request("GET", &uri, "")).await.unwrap()).await;
+    assert_eq!(
+        serde_json::from_slice::<Value>(response.body()).unwrap(),
+        json!({"byRole": {"k7": {"name": "n"}}})
+    );
+    assert!(began.elapsed().as_secs() < 5);
 }
 
 #[tokio::test]
@@ -107,7 +169,11 @@ async fn partial_responses_say_what_is_wrong_with_the_fields() {
         ("author.nope", "test.Author has no field nope"),
         ("title.x", "x cannot be chosen: there are no fields to choose from"),
         ("published.seconds", "seconds cannot be chosen: there are no fields to choose from"),
-        ("labels.k", "k cannot be chosen: there are no fields to choose from"),
+        ("labels.k.x", "x cannot be chosen: there are no fields to choose from"),
+        ("labels.*.x", "x cannot be chosen: there are no fields to choose from"),
+        ("labels.%60k", "a backtick does not close"),
+        ("labels.%60k%60x", "a name goes on behind its backticks"),
+        ("%60nope%60", "test.Book has no field nope"),
         ("", "a name is missing"),
         ("title,", "a name is missing"),
         ("author()", "a name is missing"),

@@ -426,6 +426,7 @@ async fn websocket_refuses_over_http_what_cannot_be_a_socket() {
             "the handshake lacks `Connection: Upgrade`",
         ),
         (chat, &set("sec-websocket-key", "short"), 400, "the handshake has no key"),
+        (chat, &set("sec-websocket-key", "************************"), 400, "the handshake has no key"),
         (chat, &set("origin", "https://evil.example"), 403, "pages of this origin may not open WebSockets"),
         (chat, &set("origin", "null"), 403, "pages of this origin may not open WebSockets"),
         ("/v1/shelves/s/books/b", &|_| {}, 400, "this method is no stream: call it without WebSocket"),
@@ -467,4 +468,29 @@ async fn websocket_can_be_left_out_and_needs_a_server_that_lets_connections_go()
     let response = tower::ServiceExt::oneshot(transcoder, request).await.unwrap();
     assert_eq!(response.status(), 503);
     assert_eq!(CloseCode::from(4003), CloseCode::Library(4003));
+    // HTTP/1.0 has no upgrades: it is a GET like any other.
+    let transcoder =
+        builder().build(crate::rest::upstream(|request| serve(Arc::default(), request))).unwrap();
+    let mut request = handshake(address, "/v1/books:chat").map(|()| http_body_util::Empty::<Bytes>::new());
+    *request.version_mut() = http::Version::HTTP_10;
+    let response = tower::ServiceExt::oneshot(transcoder, request).await.unwrap();
+    assert_eq!(response.status(), 405);
+}
+
+#[test]
+fn websocket_takes_no_origins_that_no_page_has() {
+    for (origin, fits) in [
+        ("https://app.example", true),
+        ("null", true),
+        ("app://local", true),
+        ("https://app.example/", false),
+        ("https://app.example/path", false),
+        ("app.example", false),
+        ("*", false),
+        ("https://*.example", true),
+    ] {
+        let websocket = WebSocket { origins: vec![origin.to_owned()], ..WebSocket::default() };
+        let built = builder().websocket(websocket).build(());
+        assert_eq!(built.is_ok(), fits, "{origin}: {:?}", built.err());
+    }
 }

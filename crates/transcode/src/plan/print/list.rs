@@ -85,6 +85,7 @@ impl Printer<'_> {
         if !self.fits(field, raw) {
             return Ok(());
         }
+        self.bound()?;
         self.out.push(b',');
         self.value(field, raw)
     }

@@ -1,5 +1,7 @@
 //! Maps, to JSON: objects whose keys are strings.
 
+use std::borrow::Cow;
+
 use super::met::{Met, collect, merged, narrowed};
 use super::{Field, Kind, Message, PrintError, Printer, Raw, Result};
 use crate::plan::wire::{FIXED32, FIXED64, VARINT};
@@ -29,12 +31,22 @@ impl Printer<'_> {
         let start = self.out.len();
         self.put_key(field);
         let opening = self.out.len();
+        let selection = self.selection;
         for (at, (key, _, met)) in members.iter().enumerate() {
             if last.get(&identity(*key)) != Some(&at) {
                 continue;
             }
+            let before = self.out.len();
             self.out.push(b',');
             self.map_key(key_field, *key)?;
+            if let Some(selection) = selection {
+                let wanted = selection.entry(&self.key_text(*key, before));
+                let Some(inside) = wanted else {
+                    self.out.truncate(before);
+                    continue;
+                };
+                self.selection = inside.as_ref();
+            }
             self.out.push(b':');
             match (value_field.kind, &met[..]) {
                 (_, []) => self.value(value_field, absent(value_field))?,
@@ -43,6 +55,7 @@ impl Printer<'_> {
                 }
                 (_, [.., (_, value)]) => self.value(value_field, *value)?,
             }
+            self.selection = selection;
         }
         match self.out.get_mut(opening) {
             Some(comma) => *comma = b'{',
@@ -54,6 +67,14 @@ impl Printer<'_> {
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// The text of a key that was printed behind a comma.
+    fn key_text<'k>(&'k self, key: Raw<'k>, comma: usize) -> Cow<'k, str> {
+        String::from_utf8_lossy(match key {
+            Raw::Len(text) => text,
+            _ => &self.out[comma + 2..self.out.len() - 1],
+        })
     }
 
     /// Prints a map's key: always a string.

@@ -11,6 +11,8 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
@@ -63,6 +65,13 @@ pub struct WebSocket {
     /// After how much silence the client is asked for a sign of life; a second such time later it is taken for gone. Every byte that it
     /// sends is such a sign, also of a message that takes long, and so is the room that it makes for more. Default: 30 seconds; `None`: never.
     pub keep_alive: Option<Duration>,
+}
+
+impl WebSocket {
+    /// The first of the origins that is none, such as one with a path: no page would ever be of it.
+    pub(crate) fn no_origin(&self) -> Option<&String> {
+        self.origins.iter().find(|text| !origin::is_origin(text))
+    }
 }
 
 impl Default for WebSocket {
@@ -134,7 +143,7 @@ impl Engine {
             }
             let key = headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
             // 16 bytes in base64 (RFC 6455, section 4.1).
-            if key.len() != 24 {
+            if key.len() != 24 || BASE64_STANDARD.decode(key).is_err() {
                 return Err(bad(StatusCode::BAD_REQUEST, "the handshake has no key"));
             }
             let accept = HeaderValue::try_from(derive_accept_key(key))

@@ -70,6 +70,11 @@ fn one<'a>(handshake: &'a Parts, name: &header::HeaderName) -> Option<&'a str> {
     value.to_str().ok().filter(|_| values.next().is_none())
 }
 
+/// Whether a browser could send such an origin.
+pub(super) fn is_origin(text: &str) -> bool {
+    text == "null" || Origin::of(text).is_some()
+}
+
 /// Whether the page that asks for a socket may have it. Who names no origin is no browser.
 pub(super) fn allows(handshake: &Parts, listed: &[String]) -> bool {
     if !handshake.headers.contains_key(header::ORIGIN) {

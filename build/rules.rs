@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 const PATTERNS: &[(&str, &str, &str)] = &[
     ("^[0-9]{1,12}$", "must be 1 to 12 digits", "check::digits(value, 1, 12)"),
     ("^[0-9]{10}$", "must be 10 digits", "check::digits(value, 10, 10)"),
+    ("^[0-9]{1,18}$", "must be 1 to 18 digits", "check::digits(value, 1, 18)"),
     (
         "^[A-U][0-9]{0,4}$",
         "must be an ISIC code: a section, A to U, and up to four digits",

@@ -27,6 +27,8 @@ pub struct Config {
     pub concurrency: usize,
     /// Events of one batch, 1 to 100,000: the more, the more of them come to one recomputation.
     pub batch: usize,
+    /// Streams (`:watch`) that a tenant may have open at a time, 1 to 100,000.
+    pub watchers: usize,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             signed_by: None,
             concurrency: 64,
             batch: 5_000,
+            watchers: 1_000,
         }
     }
 }
@@ -105,7 +108,8 @@ impl Config {
             value => Err(Error::Value { key, value, allowed }),
         };
         within("concurrency", self.concurrency, 1024, "1 to 1024")?;
-        within("batch", self.batch, 100_000, "1 to 100000")
+        within("batch", self.batch, 100_000, "1 to 100000")?;
+        within("watchers", self.watchers, 100_000, "1 to 100000")
     }
 
     /// The model.
@@ -229,5 +233,6 @@ mod tests {
         let error = Config { concurrency: 0, ..Config::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "analytics.concurrency is 0, allowed is 1 to 1024");
         assert!(Config { batch: 100_001, ..Config::default() }.check().is_err());
+        assert!(Config { watchers: 0, ..Config::default() }.check().is_err());
     }
 }

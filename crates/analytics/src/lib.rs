@@ -2,7 +2,8 @@
 //!
 //! The way of a change: an event says that an account has new entries in some hours (`consume`); these hours are read again and
 //! replaced (`refresh`); the client's score is computed anew from the state of all its accounts (`inputs`, with the maths of
-//! crate `risk`) and written with its news (`scorer`); the list and the bus are told (`news`). Callers read rows (`reader`).
+//! crate `risk`) and written with its news (`scorer`); the history, the list and the bus are told (`news`). Callers read rows
+//! (`reader`), or watch them change (`watch`, woken by `hub`).
 //!
 //! Three things make this safe to repeat, reorder and cut off anywhere. Events are invalidations: the truth is read from the services
 //! that have it. An hour and a score are pure functions of what they are made of; neither depends on the clock or on what was there
@@ -13,6 +14,7 @@ mod config;
 mod consume;
 mod domain;
 mod error;
+mod hub;
 mod inputs;
 mod news;
 mod reader;
@@ -27,6 +29,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod watch;
 
 pub use config::{Config, Error as ConfigError};
 pub use tables::ALL as TABLES;
@@ -39,11 +42,13 @@ use bus::consumer::{Consumer, Lag, Takeover};
 use bus::{Bus, Outbox, PendingSource, consumer};
 use cached::ScoreCache;
 use consume::{Consume, GROUP, Handled, TOPICS};
+use hub::Hub;
 use inputs::Gather;
 use mesh::Channel;
 use news::News;
 use reader::Reader;
 use refresh::Refresh;
+use repo::history::History;
 use repo::hours::Hours;
 use repo::list::List;
 use repo::scores::Scores;
@@ -60,6 +65,7 @@ use sweep::Sweep;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use upstream::Upstream;
+use watch::Watcher;
 
 /// What the service works with.
 pub struct Deps {
@@ -83,6 +89,8 @@ pub struct Deps {
     pub takeover: Takeover,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Cancelled when no more requests are taken: streams under way end then.
+    pub stopping: CancellationToken,
 }
 
 /// The role `analytics`.
@@ -93,6 +101,7 @@ pub struct Service {
     consume: Consume,
     consumer: Consumer,
     sweep: Sweep,
+    hub: Hub,
     handle: Handle,
 }
 
@@ -111,16 +120,24 @@ impl Service {
     /// [runs](Self::run). Errors are settings that cannot work.
     pub fn new(config: &Config, deps: Deps) -> Result<Self, ConfigError> {
         config.check()?;
-        let Deps { store, lists, bus, outbox, cache, cursors, clients, member, takeover, clock } = deps;
+        let Deps { store, lists, bus, outbox, cache, cursors, clients, member, takeover, clock, stopping } =
+            deps;
         let models = Arc::new(config.load_models()?);
         let model = models.default_model().clone();
         let refdata = Arc::new(config.load_refdata()?);
         let upstream = Upstream::new(clients);
         let hours = Hours::new(store.clone());
         let scores = Scores::new(store.clone());
+        let history = History::new(store.clone());
         let list = List::new(lists);
         let cache = ScoreCache::new(cache, clock.clone());
-        let news = News { scores: scores.clone(), list: list.clone(), outbox, bus: bus.clone() };
+        let news = News {
+            scores: scores.clone(),
+            history: history.clone(),
+            list: list.clone(),
+            outbox,
+            bus: bus.clone(),
+        };
         let gather = Gather { hours: hours.clone(), upstream: upstream.clone(), model: model.clone() };
         let simulator = Simulator { gather: gather.clone(), models, refdata: refdata.clone() };
         let scorer = Scorer {
@@ -135,6 +152,7 @@ impl Service {
         let reader = Reader {
             cache,
             scores: scores.clone(),
+            history,
             list,
             scorer: scorer.clone(),
             upstream: upstream.clone(),
@@ -154,7 +172,10 @@ impl Service {
         let refresh = Refresh { hours, upstream };
         let consume = Consume { refresh, scorer, handled, at_once: config.concurrency };
         let simulation = SimulationRpc { simulator };
-        Ok(Self { rpc: AnalyticsRpc { reader, cursors }, simulation, news, consume, consumer, sweep, handle })
+        let hub = Hub::new(handle.bus.clone(), config.watchers);
+        let watcher = Watcher { reader: reader.clone(), hub: hub.clone(), stopping };
+        let rpc = AnalyticsRpc { reader, watcher, cursors };
+        Ok(Self { rpc, simulation, news, consume, consumer, sweep, hub, handle })
     }
 
     /// The gRPC services, version 1 and 2, for a server stack.
@@ -177,9 +198,10 @@ impl Service {
     /// Follows the events until `stop` is cancelled; then finishes what it is at. Fails only at the start, if a topic is not there or
     /// the consumer group cannot be registered.
     pub async fn run(self, stop: CancellationToken) -> Result<(), bus::Error> {
-        let Self { consumer, consume, sweep, .. } = self;
-        let swept = stop.run_until_cancelled(sweep.run());
-        let (consumed, _) = tokio::join!(consumer.run(consume, stop.clone()), swept);
+        let Self { consumer, consume, sweep, hub, .. } = self;
+        let swept = Box::pin(stop.run_until_cancelled(sweep.run()));
+        let woken = Box::pin(stop.run_until_cancelled(hub.run()));
+        let (consumed, _, _) = tokio::join!(consumer.run(consume, stop.clone()), swept, woken);
         consumed
     }
 }

@@ -1,9 +1,12 @@
-//! What follows a changed score: its place in the list, and the events. The row says what is pending until both are done; if the
-//! process dies before, the outbox's relay finds the row by its pointer and does the rest.
+//! What follows a changed score: its row in the history, its place in the list, and the events. The row says what is pending until all
+//! are done; if the process dies before, the outbox's relay finds the row by its pointer and does the rest. The history comes first: who
+//! is told of a change finds it there.
 
+use crate::domain::change::Change;
 use crate::domain::standing::{Pending, Standing};
 use crate::error::{Doing as _, Error};
 use crate::repo::RACES;
+use crate::repo::history::History;
 use crate::repo::list::List;
 use crate::repo::scores::Scores;
 use api::events::v1::RiskScoreChanged;
@@ -25,6 +28,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct News {
     pub(crate) scores: Scores,
+    pub(crate) history: History,
     pub(crate) list: List,
     pub(crate) outbox: Outbox,
     pub(crate) bus: Arc<dyn Bus>,
@@ -44,9 +48,10 @@ impl News {
         }
     }
 
-    /// Puts the client where it belongs in the list, publishes what is pending and takes the mark off the row. To be repeated until
-    /// it succeeds: whatever was done already is done again without harm.
+    /// Keeps the change in the history, puts the client where it belongs in the list, publishes what is pending and takes the mark off
+    /// the row. To be repeated until it succeeds: whatever was done already is done again without harm.
     pub(crate) async fn tell(&self, tenant: &TenantId, standing: &Standing) -> Result<(), Error> {
+        self.history.keep(tenant, &Change::last_of(standing)).await?;
         let mut topics: BTreeMap<&'static str, Vec<bus::Record>> = BTreeMap::new();
         for outgoing in events(tenant, standing) {
             topics.entry(outgoing.topic).or_default().push(outgoing.record);
@@ -92,8 +97,9 @@ impl PendingSource for News {
     }
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
-        let pending = Self::pending(self, reference).await?;
-        Ok(pending.map_or_else(Vec::new, |(tenant, standing)| events(&tenant, &standing)))
+        let Some((tenant, standing)) = Self::pending(self, reference).await? else { return Ok(Vec::new()) };
+        self.history.keep(&tenant, &Change::last_of(&standing)).await?;
+        Ok(events(&tenant, &standing))
     }
 
     async fn clear(&self, reference: &[u8], published: &[Outgoing]) -> Result<(), Failure> {

@@ -203,6 +203,7 @@ impl Node {
                 },
             )
         };
+        let front = CancellationToken::new();
         let issuer = Arc::new(issuer);
         let caller = |role: &'static str| mesh::Caller {
             role,
@@ -239,6 +240,7 @@ impl Node {
                 member: instance.as_str().into(),
                 takeover: bus::Takeover::Immediate,
                 clock: clock.clone(),
+                stopping: front.clone(),
             },
         )?;
         let analytics_server = server("analytics", analytics.routes());
@@ -300,7 +302,7 @@ impl Node {
             readiness: edge::Readiness::default(),
             edge_address: None,
             admin_address: None,
-            front: CancellationToken::new(),
+            front,
             front_tasks: TaskTracker::new(),
             score,
             back,

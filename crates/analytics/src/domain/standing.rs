@@ -18,6 +18,10 @@ pub(crate) struct Standing {
     pub(crate) version: i64,
     /// Counts scorings; guards the row.
     pub(crate) revision: i64,
+    /// Counts changes of the risk, over all clients that ever had this id: the number of the last one in the history.
+    pub(crate) change: i64,
+    /// The number of the client's first change: what lies before is the history of another client, who was deleted.
+    pub(crate) born: i64,
     /// The place in the order of first scoring.
     pub(crate) ordinal: u64,
     pub(crate) alarm: Alarm,
@@ -67,6 +71,8 @@ impl Standing {
             updated_at: now,
             version: 1,
             revision: 1,
+            change: 1,
+            born: 1,
             ordinal,
             alarm,
             pending: Some(pending),
@@ -93,6 +99,7 @@ impl Standing {
             updated_at: now,
             version,
             revision,
+            change: self.change + 1,
             alarm,
             pending: Some(pending),
             ..self.clone()
@@ -110,7 +117,8 @@ impl Standing {
     #[must_use]
     pub(crate) fn reborn(&self, score: &Score, model: &Model, now: Timestamp) -> Self {
         let first = Self::first(self.client.clone(), score, self.ordinal, model, now);
-        Self { version: self.version + 1, revision: self.revision + 1, ..first }
+        let change = self.change + 1;
+        Self { version: self.version + 1, revision: self.revision + 1, change, born: change, ..first }
     }
 }
 
@@ -162,8 +170,10 @@ mod tests {
         let moved = Score { as_of_ms: 7_200_000, ..score(50) };
         let next = first.next(&moved, &model, Timestamp(9));
         assert_eq!((next.version, next.updated_at, next.pending), (2, Timestamp(0), None));
+        assert_eq!(next.change, 1);
         let next = next.next(&score(51), &model, Timestamp(9));
         assert_eq!((next.version, next.updated_at, next.previous_score), (3, Timestamp(9), Some(50)));
+        assert_eq!((next.change, next.born), (2, 1));
     }
 
     #[test]
@@ -174,6 +184,7 @@ mod tests {
         assert!(gone.deleted && gone.version == 2 && gone.gone().version == 2);
         let back = gone.reborn(&score(80), &model, Timestamp(5));
         assert_eq!((back.version, back.ordinal, back.previous_score), (3, 0, None));
+        assert_eq!((gone.change, back.change, back.born), (1, 2, 2), "its history begins anew");
         assert_eq!(back.pending, Some(Pending::Alert), "the alarm was another client's");
     }
 }

@@ -1,12 +1,10 @@
 //! Score rows: where each client stands.
 
-use crate::cached::band;
-use crate::domain::assessment::{Assessment, Reason};
+use super::assessment;
 use crate::domain::standing::{Pending, Standing};
 use crate::error::{Doing as _, Error};
 use crate::tables::SCORES;
-use prost::Message;
-use risk::{Alarm, StateHash};
+use risk::Alarm;
 use riskmesh_core::{ClientId, TenantId};
 use std::sync::Arc;
 use store::{Cas, Get, Outcome, Resume, Row, Store, TokenScan, Upsert, upsert};
@@ -25,13 +23,6 @@ pub(crate) struct Outdated {
     pub(crate) outdated: Vec<(TenantId, ClientId)>,
     /// Where the next page begins.
     pub(crate) resume: Option<Resume>,
-}
-
-/// The reasons of a row.
-#[derive(Clone, PartialEq, Message)]
-struct Reasons {
-    #[prost(message, repeated, tag = "1")]
-    all: Vec<Reason>,
 }
 
 impl Scores {
@@ -134,23 +125,15 @@ fn key(tenant: &TenantId, client: &ClientId) -> Get {
 }
 
 fn columns(standing: &Standing) -> Upsert {
-    let assessment = &standing.assessment;
-    let reasons = Reasons { all: assessment.reasons.clone() };
-    upsert(())
+    assessment::set(upsert(()), &standing.assessment)
         .set("revision", standing.revision)
         .set("version", standing.version)
+        .set("change", standing.change)
+        .set("born", standing.born)
         .set("ordinal", standing.ordinal.cast_signed())
         .set("pending", standing.pending.map(Pending::code))
         .set("deleted", standing.deleted.then_some(true))
-        .set("score", i32::from(assessment.score))
         .set("previous_score", standing.previous_score.map(i32::from))
-        .set("category", assessment.category.as_str())
-        .set("confidence_bp", i32::from(assessment.confidence_bp))
-        .set("reasons", reasons.encode_to_vec())
-        .set("model_version", &assessment.model_version)
-        .set("refdata_version", &assessment.refdata_version)
-        .set("as_of", assessment.as_of)
-        .set("state_hash", assessment.state_hash.0.as_slice())
         .set("updated_at", standing.updated_at)
         .set("alerted", (standing.alarm == Alarm::Fired).then_some(true))
 }
@@ -158,37 +141,19 @@ fn columns(standing: &Standing) -> Upsert {
 fn read(row: &Row) -> Result<Standing, Error> {
     let corrupt = |column| Error::Corrupt { table: SCORES.name, column };
     let doing = "read score";
-    let text = |column: &'static str| row.text(column).doing(doing);
-    let score =
-        |number: i32, column| u8::try_from(number).ok().filter(|n| *n <= 100).ok_or_else(|| corrupt(column));
-    let category = band(text("category")?).ok_or_else(|| corrupt("category"))?;
-    let hash = row.blob("state_hash").doing(doing)?.as_ref().try_into().map_err(|_| corrupt("state_hash"))?;
-    let reasons =
-        Reasons::decode(row.blob("reasons").doing(doing)?.as_ref()).map_err(|_| corrupt("reasons"))?;
     let pending = row.int_opt("pending").doing(doing)?;
     let pending =
         pending.map(|code| Pending::from_code(code).ok_or_else(|| corrupt("pending"))).transpose()?;
     Ok(Standing {
-        client: ClientId::new(text("client_id")?).map_err(|_| corrupt("client_id"))?,
-        assessment: Assessment {
-            score: score(row.int("score").doing(doing)?, "score")?,
-            category,
-            confidence_bp: u16::try_from(row.int("confidence_bp").doing(doing)?)
-                .map_err(|_| corrupt("confidence_bp"))?,
-            reasons: reasons.all,
-            model_version: text("model_version")?.to_owned(),
-            refdata_version: text("refdata_version")?.to_owned(),
-            as_of: row.timestamp("as_of").doing(doing)?,
-            state_hash: StateHash(hash),
-        },
-        previous_score: row
-            .int_opt("previous_score")
-            .doing(doing)?
-            .map(|number| score(number, "previous_score"))
-            .transpose()?,
+        client: ClientId::new(row.text("client_id").doing(doing)?).map_err(|_| corrupt("client_id"))?,
+        assessment: assessment::read(&SCORES, row)?,
+        previous_score: assessment::score_opt(&SCORES, row, "previous_score")?,
         updated_at: row.timestamp("updated_at").doing(doing)?,
         version: row.bigint("version").doing(doing)?,
         revision: row.bigint("revision").doing(doing)?,
+        // A row from before there was a history has none yet.
+        change: row.bigint_opt("change").doing(doing)?.unwrap_or(0),
+        born: row.bigint_opt("born").doing(doing)?.unwrap_or(1),
         ordinal: row.bigint("ordinal").doing(doing)?.cast_unsigned(),
         alarm: match row.boolean_opt("alerted").doing(doing)? {
             Some(true) => Alarm::Fired,

@@ -1,16 +1,19 @@
 //! `riskmesh.analytics.v2.AnalyticsService`: the score with what it rests on.
 
-use super::AnalyticsRpc;
-use crate::cached::Shown;
-use crate::domain::assessment;
+use super::{AnalyticsRpc, Asked};
+use crate::domain::assessment::{self, Assessment};
+use crate::domain::change::Change;
 use api::analytics::v2::analytics_service_server::AnalyticsService;
 use api::analytics::v2::{
-    Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsRequest, ListAnalyticsResponse,
-    Reason, Risk, RiskCategory,
+    Analytics, AnalyticsChange, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsHistoryRequest,
+    ListAnalyticsHistoryResponse, ListAnalyticsRequest, ListAnalyticsResponse, Reason, Risk, RiskCategory,
+    WatchAnalyticsRequest, WatchAnalyticsResponse,
 };
 use api::etag::versioned;
+use futures::stream::BoxStream;
 use risk::Band;
 use riskmesh_core::page::PageRequest;
+use riskmesh_core::{ClientId, Timestamp};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -20,8 +23,8 @@ impl AnalyticsService for AnalyticsRpc {
         request: Request<GetAnalyticsRequest>,
     ) -> Result<Response<GetAnalyticsResponse>, Status> {
         let shown = self.get(&request, &request.get_ref().client_id).await?;
-        let version = shown.version;
-        Ok(versioned(GetAnalyticsResponse { analytics: Some(view(shown)) }, version))
+        let analytics = Some(view(&shown.client, shown.assessment, shown.updated_at));
+        Ok(versioned(GetAnalyticsResponse { analytics }, shown.version))
     }
 
     async fn list_analytics(
@@ -31,27 +34,62 @@ impl AnalyticsService for AnalyticsRpc {
         let asked = request.get_ref();
         let page = PageRequest::read(asked.limit, asked.offset, &asked.cursor)?;
         let (shown, page) = self.list(&request, page).await?;
-        let analytics = shown.into_iter().map(view).collect();
+        let analytics =
+            shown.into_iter().map(|shown| view(&shown.client, shown.assessment, shown.updated_at)).collect();
         Ok(Response::new(ListAnalyticsResponse { analytics, page: Some(page) }))
+    }
+
+    async fn list_analytics_history(
+        &self,
+        request: Request<ListAnalyticsHistoryRequest>,
+    ) -> Result<Response<ListAnalyticsHistoryResponse>, Status> {
+        let asked = request.get_ref();
+        let page = PageRequest::read(asked.limit, asked.offset, &asked.cursor)?;
+        let (changes, page) = self.history(&request, &asked.client_id, page).await?;
+        let history = changes.into_iter().map(change).collect();
+        Ok(Response::new(ListAnalyticsHistoryResponse { history, page: Some(page) }))
+    }
+
+    type WatchAnalyticsStream = BoxStream<'static, Result<WatchAnalyticsResponse, Status>>;
+
+    async fn watch_analytics(
+        &self,
+        request: Request<WatchAnalyticsRequest>,
+    ) -> Result<Response<Self::WatchAnalyticsStream>, Status> {
+        let WatchAnalyticsRequest { client_id, timeout, after } = request.get_ref();
+        let asked = Asked { client: client_id, timeout: *timeout, after };
+        self.watch(&request, asked, event).await
     }
 }
 
-fn view(shown: Shown) -> Analytics {
-    let assessment = shown.assessment;
+fn view(client: &ClientId, assessment: Assessment, updated_at: Timestamp) -> Analytics {
     Analytics {
-        client_id: shown.client.to_string(),
+        client_id: client.to_string(),
         risk: Some(Risk {
             score: assessment.score.into(),
             category: category(assessment.category).into(),
             confidence: f64::from(assessment.confidence_bp) / 10_000.0,
             reasons: assessment.reasons.into_iter().map(reason).collect(),
         }),
-        last_updated: Some(api::time::to_proto(shown.updated_at)),
+        last_updated: Some(api::time::to_proto(updated_at)),
         model_version: assessment.model_version,
         refdata_version: assessment.refdata_version,
         as_of: Some(api::time::to_proto(assessment.as_of)),
         state_hash: assessment.state_hash.to_string(),
     }
+}
+
+fn change(change: Change) -> AnalyticsChange {
+    AnalyticsChange {
+        event_id: change.number.to_string(),
+        previous_score: change.previous_score.map(i32::from),
+        analytics: Some(view(&change.client, change.assessment, change.at)),
+    }
+}
+
+fn event(change: Change) -> WatchAnalyticsResponse {
+    let AnalyticsChange { event_id, analytics, previous_score } = self::change(change);
+    WatchAnalyticsResponse { event_id, analytics, previous_score }
 }
 
 fn category(band: Band) -> RiskCategory {

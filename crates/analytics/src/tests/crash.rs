@@ -6,10 +6,12 @@ use super::oracle::assert_all;
 use super::world::{NOW, TENANT, World, changed, eventually, open, recorded};
 use crate::Config;
 use crate::repo::scores::Scores;
+use api::analytics::v2::ListAnalyticsHistoryRequest;
+use api::events::v1::RiskScoreChanged;
 use api::transactions::v1::{Transaction, TransactionType};
 use bus::kinds;
 use riskmesh_core::{ClientId, TenantId, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +98,17 @@ async fn assert_no_pointer_is_left(world: &World) {
     .await;
 }
 
+/// The history has each change that was told of, once, and no other.
+async fn assert_history(world: &World, client: &str, told: impl Iterator<Item = &RiskScoreChanged>) {
+    let told: BTreeMap<i64, (i32, Option<i32>)> =
+        told.map(|change| (change.version, (change.score, change.previous_score))).collect();
+    let ask = ListAnalyticsHistoryRequest { client_id: client.into(), ..Default::default() };
+    let kept = world.history(ask).await.unwrap().history.into_iter().rev();
+    let kept: Vec<_> =
+        kept.map(|change| (change.analytics.unwrap().risk.unwrap().score, change.previous_score)).collect();
+    assert_eq!(kept, told.into_values().collect::<Vec<_>>(), "client {client}");
+}
+
 /// The ids of the alerts that were published: a repeat has the same.
 async fn alerts(world: &World) -> BTreeSet<String> {
     let alerts = world.published(&kinds::HIGH_RISK_ALERT).await;
@@ -139,8 +152,9 @@ fn killed_at_any_write_and_started_again_everything_is_as_if_nothing_had_happene
         let changes = world.published(&kinds::RISK_SCORE_CHANGED).await;
         for risk in world.risks().await {
             let mine = changes.iter().filter(|event| event.data.client_id == risk.client_id);
-            let last = mine.max_by_key(|event| event.data.version).unwrap();
+            let last = mine.clone().max_by_key(|event| event.data.version).unwrap();
             assert_eq!(last.data.score, risk.risk.unwrap().score);
+            assert_history(world, &risk.client_id, mine.map(|event| &event.data)).await;
         }
     });
 }

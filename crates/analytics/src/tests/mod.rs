@@ -4,6 +4,8 @@ mod answers;
 mod crash;
 mod fake;
 mod faults;
+mod history;
 mod oracle;
 mod stream;
+mod watch;
 mod world;

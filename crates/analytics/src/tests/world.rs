@@ -27,7 +27,7 @@ use store_embedded::{Embedded, Options};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// The tenant of most tests.
 pub(super) const TENANT: &str = "acme";
@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) bus: Arc<bus::Embedded>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) handle: Handle,
+    /// Ends streams, as a stop of the process begins.
+    pub(super) stopping: CancellationToken,
     consume: Consume,
     routes: Routes,
     stop: CancellationToken,
@@ -65,6 +67,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(NOW));
         let bus = bus::Embedded::open(store.clone(), clock.clone(), topic::ALL).await.unwrap();
         let outbox = Outbox::new(store.clone(), clock.clone(), "test");
+        let stopping = CancellationToken::new();
         let deps = Deps {
             store: store.clone(),
             lists: Lists::new(store.clone(), clock.clone()),
@@ -76,6 +79,7 @@ impl World {
             member: "test".into(),
             takeover: Takeover::Immediate,
             clock: clock.clone(),
+            stopping: stopping.clone(),
         };
         let service = Service::new(config, deps).unwrap();
         let relay = outbox::Config { takeover: Takeover::Immediate, ..outbox::Config::default() };
@@ -91,7 +95,7 @@ impl World {
         let run = service.run(stop.clone());
         let tasks =
             vec![tokio::spawn(relay.run(stop.clone())), tokio::spawn(async move { run.await.unwrap() })];
-        Self { fake: fake.clone(), store, bus, clock, handle, consume, routes, stop, tasks }
+        Self { fake: fake.clone(), store, bus, clock, handle, stopping, consume, routes, stop, tasks }
     }
 
     /// Stops as on SIGTERM.
@@ -178,6 +182,30 @@ impl World {
         request: v2::ListAnalyticsRequest,
     ) -> Result<v2::ListAnalyticsResponse, Status> {
         let response = V2Client::new(self.routes.clone()).list_analytics(by(tenant, request)).await?;
+        Ok(response.into_inner())
+    }
+
+    pub(super) async fn history(
+        &self,
+        request: v2::ListAnalyticsHistoryRequest,
+    ) -> Result<v2::ListAnalyticsHistoryResponse, Status> {
+        let response = V2Client::new(self.routes.clone()).list_analytics_history(by(TENANT, request)).await?;
+        Ok(response.into_inner())
+    }
+
+    pub(super) async fn watch(
+        &self,
+        request: v2::WatchAnalyticsRequest,
+    ) -> Result<Streaming<v2::WatchAnalyticsResponse>, Status> {
+        self.watch_of(TENANT, request).await
+    }
+
+    pub(super) async fn watch_of(
+        &self,
+        tenant: &str,
+        request: v2::WatchAnalyticsRequest,
+    ) -> Result<Streaming<v2::WatchAnalyticsResponse>, Status> {
+        let response = V2Client::new(self.routes.clone()).watch_analytics(by(tenant, request)).await?;
         Ok(response.into_inner())
     }
 

@@ -16,6 +16,7 @@ use api::transactions::v1::{
     ListTransactionsResponse, ScanTransactionsRequest, ScanTransactionsResponse,
 };
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use riskmesh_core::{Error, ErrorCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -217,6 +218,22 @@ impl v1::analytics_service_server::AnalyticsService for Fakes {
     ) -> Result<Response<v1::ListAnalyticsResponse>, Status> {
         Ok(Response::new(v1::ListAnalyticsResponse::default()))
     }
+
+    async fn list_analytics_history(
+        &self,
+        _: Request<v1::ListAnalyticsHistoryRequest>,
+    ) -> Result<Response<v1::ListAnalyticsHistoryResponse>, Status> {
+        Ok(Response::new(v1::ListAnalyticsHistoryResponse::default()))
+    }
+
+    type WatchAnalyticsStream = BoxStream<'static, Result<v1::WatchAnalyticsResponse, Status>>;
+
+    async fn watch_analytics(
+        &self,
+        _: Request<v1::WatchAnalyticsRequest>,
+    ) -> Result<Response<Self::WatchAnalyticsStream>, Status> {
+        Ok(Response::new(Box::pin(futures::stream::empty())))
+    }
 }
 
 #[tonic::async_trait]
@@ -240,5 +257,27 @@ impl v2::analytics_service_server::AnalyticsService for Fakes {
         _: Request<v2::ListAnalyticsRequest>,
     ) -> Result<Response<v2::ListAnalyticsResponse>, Status> {
         Ok(Response::new(v2::ListAnalyticsResponse::default()))
+    }
+
+    async fn list_analytics_history(
+        &self,
+        _: Request<v2::ListAnalyticsHistoryRequest>,
+    ) -> Result<Response<v2::ListAnalyticsHistoryResponse>, Status> {
+        Ok(Response::new(v2::ListAnalyticsHistoryResponse::default()))
+    }
+
+    type WatchAnalyticsStream = BoxStream<'static, Result<v2::WatchAnalyticsResponse, Status>>;
+
+    /// Three events, or those that are left of them.
+    async fn watch_analytics(
+        &self,
+        request: Request<v2::WatchAnalyticsRequest>,
+    ) -> Result<Response<Self::WatchAnalyticsStream>, Status> {
+        let after: i32 = request.get_ref().after.parse().unwrap_or_default();
+        let event =
+            |number: i32| v2::WatchAnalyticsResponse { event_id: number.to_string(), ..Default::default() };
+        Ok(Response::new(Box::pin(futures::stream::iter(
+            (after + 1..=3).map(move |number| Ok(event(number))),
+        ))))
     }
 }

@@ -14,3 +14,4 @@ mod reference;
 mod rest;
 mod support;
 mod sweep;
+mod watch;

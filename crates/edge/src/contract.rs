@@ -4,7 +4,7 @@ use api::Method;
 use api::method::Cache;
 use http::{HeaderValue, StatusCode};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
-use transcode::{Builder, Extensions, FieldBehavior, MethodPolicy, PrintOptions, Transcoder};
+use transcode::{Builder, Extensions, FieldBehavior, MethodPolicy, PrintOptions, Resume, Transcoder};
 
 /// A transcoder's start: what every use of the contract has in common.
 pub(crate) fn builder(pool: DescriptorPool) -> Builder {
@@ -30,6 +30,7 @@ pub(crate) fn builder(pool: DescriptorPool) -> Builder {
         .partial_responses(false)
         .expose_metadata(|name| matches!(name.as_str(), "etag" | "location" | "idempotent-replayed"))
         .success_status(success_status)
+        .resume(resume)
         .policy(policy)
 }
 
@@ -41,6 +42,14 @@ pub(crate) fn method(rpc: &MethodDescriptor) -> Option<&'static Method> {
 /// The status of success that the contract states.
 fn success_status(rpc: &MethodDescriptor) -> StatusCode {
     method(rpc).and_then(|method| StatusCode::from_u16(method.success_status).ok()).unwrap_or(StatusCode::OK)
+}
+
+/// How a stream goes on after it broke off: its messages say which event they are, and its request after which one to go on.
+pub(crate) fn resume(rpc: &MethodDescriptor) -> Option<Resume> {
+    let resume = Resume { event_id: "event_id".into(), resume_from: "after".into() };
+    let told = rpc.output().get_field_by_name(&resume.event_id).is_some();
+    let taken = rpc.input().get_field_by_name(&resume.resume_from).is_some();
+    (rpc.is_server_streaming() && told && taken).then_some(resume)
 }
 
 /// What the contract says of caches; what goes away is told on answers of every kind (see `headers`).
@@ -84,6 +93,16 @@ mod tests {
         let paths: Vec<_> = get.iter().map(Binding::path).collect();
         assert_eq!(paths, ["/v2/analytics/{clientId}", "/v2/clients/{clientId}/analytics"]);
         assert!(get.iter().all(|binding| binding.response_body().is_some()));
+    }
+
+    #[test]
+    fn streams_of_events_can_be_resumed() {
+        let pool = DescriptorPool::decode(api::DESCRIPTOR_SET).unwrap();
+        let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        let resumed: Vec<String> =
+            methods.filter(|rpc| resume(rpc).is_some()).map(|rpc| rpc.full_name().to_owned()).collect();
+        let watch = |version| format!("riskmesh.analytics.{version}.AnalyticsService.WatchAnalytics");
+        assert_eq!(resumed, [watch("v1"), watch("v2")]);
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl Describe for Contract<'_> {
     fn operation(&self, binding: &Binding, operation: &mut Map<String, Value>) {
         let Some((method, conditional)) = self.facts(binding) else { return };
         if let Some(Value::Array(parameters)) = operation.get_mut("parameters") {
-            parameters.extend(parameters::of(method, &conditional));
+            let resumed = contract::resume(binding.rpc()).is_some();
+            parameters.extend(parameters::of(method, &conditional, resumed));
         }
         if let Some(Value::Object(answers)) = operation.get_mut("responses") {
             answers::complete(answers, method, &conditional);

@@ -4,12 +4,17 @@ use super::conditional::Conditional;
 use api::Method;
 use serde_json::{Value, json};
 
-/// The headers that mean something to a method.
-pub(super) fn of(method: &Method, conditional: &Conditional) -> impl Iterator<Item = Value> {
+/// The headers that mean something to a method, which may be a stream that can be resumed.
+pub(super) fn of(
+    method: &Method,
+    conditional: &Conditional,
+    resumed: bool,
+) -> impl Iterator<Item = Value> + use<> {
     let names = [
         (conditional.if_none_match, "IfNoneMatch"),
         (conditional.if_match, "IfMatch"),
         (method.idempotency_key, "IdempotencyKey"),
+        (resumed, "LastEventId"),
         (true, "RequestId"),
         (true, "RequestTimeout"),
     ];
@@ -35,6 +40,11 @@ pub(super) fn components() -> Value {
             "Idempotency-Key",
             "A key of the caller's: the same request with the same key is done once.",
             json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+        ),
+        "LastEventId": header(
+            "Last-Event-ID",
+            "The id of the last event that the caller got: the stream goes on after it, as with `after`.",
+            json!({ "type": "string" }),
         ),
         "RequestId": header(
             "X-Request-Id",

@@ -44,6 +44,26 @@ async fn v1_and_v2_are_told_by_their_paths() {
 }
 
 #[tokio::test]
+async fn a_stream_of_events_goes_on_after_the_last_one() {
+    let world = World::new();
+    let ids = async |path: &str, last: Option<&str>| {
+        let mut request = world.request(Method::GET, path).header("accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let answer = world.send(request.body(empty()).unwrap()).await;
+        assert_eq!(answer.header("content-type"), "text/event-stream");
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("id: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("/v2/analytics/424242:watch", None).await, ["1", "2", "3"]);
+    assert_eq!(ids("/v2/clients/424242/analytics:watch", Some("2")).await, ["3"]);
+    assert_eq!(ids("/api/v2/analytics/424242:watch?after=1", None).await, ["2", "3"]);
+    let bad = world.request(Method::GET, "/v2/analytics/424242:watch").header("last-event-id", "one");
+    world.send(bad.body(empty()).unwrap()).await.fails(400, "INVALID_INPUT");
+}
+
+#[tokio::test]
 async fn head_is_get_without_a_body() {
     let world = World::new();
     let get = world.get("/v1/analytics/424242").await;

@@ -20,6 +20,11 @@ pub(crate) enum Stream {
     Pattern = 9,
     Member = 10,
     Fault = 11,
+    Instrument = 20,
+    Level = 21,
+    Market = 22,
+    Price = 23,
+    Trade = 24,
     #[cfg(test)]
     Test = 99,
 }

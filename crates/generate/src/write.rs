@@ -8,7 +8,7 @@ use std::{io, marker::PhantomData};
 
 use risk::{Channel, ClientType, Counterparty, Country, Currency, Entry, Industry, TransferId, time::Day};
 
-use crate::{Account, Client, ClientId, Transaction};
+use crate::{Account, Client, ClientId, Instrument, Price, Trade, Transaction};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +168,11 @@ impl Sheet {
         }
     }
 
+    /// Puts ten-thousandths as a decimal, in JSON a string.
+    fn ten_thousandths(&mut self, number: u64) {
+        self.text(&format!("{}.{:04}", number / 10_000, number % 10_000));
+    }
+
     fn day_text(&mut self, at_ms: i64) -> [u8; 10] {
         let day = Day::of(at_ms);
         if self.day.0 != day {
@@ -310,6 +315,58 @@ impl Record for Client {
         sheet.bare(profile.private_banking.map(|uses| if uses { "true" } else { "false" }));
         sheet.day(profile.onboarded_at_ms);
         sheet.day(profile.last_reviewed_at_ms);
+        sheet.end_row();
+    }
+}
+
+impl Record for Instrument {
+    const COLUMNS: &'static [&'static str] = &["instrument_id", "name", "currency", "country", "sector"];
+
+    fn put(&self, sheet: &mut Sheet) {
+        sheet.text(&self.id);
+        sheet.text(&self.name);
+        sheet.text(self.currency.as_str());
+        sheet.text(self.country.as_str());
+        sheet.text(self.sector);
+        sheet.end_row();
+    }
+}
+
+impl Record for Price {
+    const COLUMNS: &'static [&'static str] = &["instrument_id", "date", "price", "currency"];
+
+    fn put(&self, sheet: &mut Sheet) {
+        sheet.text(&self.instrument);
+        sheet.day(Some(self.day.start_ms()));
+        sheet.ten_thousandths(self.price);
+        sheet.text(self.currency.as_str());
+        sheet.end_row();
+    }
+}
+
+impl Record for Trade {
+    const COLUMNS: &'static [&'static str] = &[
+        "portfolio_id",
+        "trade_id",
+        "instrument_id",
+        "side",
+        "quantity",
+        "price",
+        "currency",
+        "counterparty_id",
+        "executed_at",
+    ];
+
+    fn put(&self, sheet: &mut Sheet) {
+        sheet.text(&self.portfolio);
+        sheet.text(&self.id);
+        sheet.text(&self.price.instrument);
+        sheet.text(if self.buy { "buy" } else { "sell" });
+        sheet.text(&self.quantity.to_string());
+        sheet.ten_thousandths(self.price.price);
+        sheet.text(self.price.currency.as_str());
+        sheet.option(self.counterparty.as_deref());
+        sheet.instant(self.at_ms);
         sheet.end_row();
     }
 }

@@ -46,6 +46,8 @@ packages! {
     payments { v1 = "riskmesh.payments.v1" }
     /// Portfolios, their trades and positions.
     portfolios { v1 = "riskmesh.portfolios.v1" }
+    /// Instruments, their prices, and the risk of portfolios by them.
+    market { v1 = "riskmesh.market.v1" }
     /// Risk scores.
     analytics { v1 = "riskmesh.analytics.v1", v2 = "riskmesh.analytics.v2" }
     /// Countries, currencies, exchange rates, risk lists.

@@ -28,6 +28,7 @@ fn every_method_is_open_to_somebody_and_to_nobody_by_accident() {
             claims(Role::Admin, "a"),
             claims(Role::Analyst, "b"),
             claims(Role::Service, "service:analytics"),
+            claims(Role::Service, "service:market"),
         ];
         assert!(
             callers.iter().any(|caller| policy.allows(caller, method).is_ok()),

@@ -10,6 +10,7 @@ mod durability;
 mod grpc;
 mod import;
 mod payments;
+mod portfolio;
 mod reference;
 mod rest;
 mod support;

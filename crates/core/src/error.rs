@@ -75,6 +75,7 @@ codes! {
     TransactionNotFound "TRANSACTION_NOT_FOUND" NotFound 404 false "Transaction not found" "Check the transaction id.";
     PortfolioNotFound "PORTFOLIO_NOT_FOUND" NotFound 404 false "Portfolio not found" "Check the portfolio id; deleted portfolios are gone.";
     TradeNotFound "TRADE_NOT_FOUND" NotFound 404 false "Trade not found" "Check the portfolio id and the trade id.";
+    InstrumentNotFound "INSTRUMENT_NOT_FOUND" NotFound 404 false "Instrument not found" "PUT /v1/instruments/{instrumentId} first.";
     PaymentNotFound "PAYMENT_NOT_FOUND" NotFound 404 false "Payment not found" "Check the payment id.";
     CountryNotFound "COUNTRY_NOT_FOUND" NotFound 404 false "Country not found" "Send an ISO 3166-1 code: alpha-2, alpha-3 or three digits.";
     CurrencyNotFound "CURRENCY_NOT_FOUND" NotFound 404 false "Currency not found" "Send an ISO 4217 code: three letters or three digits.";
@@ -86,6 +87,7 @@ codes! {
     RequestTimeout "REQUEST_TIMEOUT" Cancelled 408 true "The request did not arrive in time" "Send the whole request without pauses.";
     AlreadyExists "ALREADY_EXISTS" AlreadyExists 409 false "It exists already" "Use another id, or PATCH the one that exists.";
     Conflict "CONFLICT" Aborted 409 true "Somebody else changed it at the same time" "Read it again and repeat the change.";
+    DataMissing "DATA_MISSING" FailedPrecondition 409 false "Data that the answer rests on are missing" "Send the instruments, prices or rates that details name, then ask again.";
     IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" AlreadyExists 409 false "The idempotency key was used for another request" "Send the request that the key was first used for, or another key.";
     RequestInProgress "REQUEST_IN_PROGRESS" Aborted 409 true "The same request is being worked on" "Repeat it after Retry-After: it is then answered, not done again.";
     Gone "GONE" NotFound 410 false "It is gone for good" "Remove your reference to it.";

@@ -121,6 +121,13 @@ id!(
     token
 );
 id!(
+    /// An instrument: an ISIN, or an id of the caller's.
+    InstrumentId,
+    "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",
+    "^[A-Za-z0-9._:-]{1,64}$",
+    token
+);
+id!(
     /// A trade within a portfolio; the caller chooses it.
     TradeId,
     "must be 1 to 64 letters, digits, '.', '_', ':' or '-'",

@@ -8,8 +8,19 @@ use riskmesh_core::{Error, ErrorCode, Result, TenantId};
 use std::fmt;
 
 /// The workloads of the mesh, by their roles: the subjects `service:<workload>` that can be allowed anything.
-pub const WORKLOADS: [&str; 10] =
-    ["edge", "auth", "clients", "analytics", "jobs", "screening", "webhooks", "alerts", "audit", "reference"];
+pub const WORKLOADS: [&str; 11] = [
+    "edge",
+    "auth",
+    "clients",
+    "analytics",
+    "jobs",
+    "screening",
+    "webhooks",
+    "alerts",
+    "audit",
+    "reference",
+    "market",
+];
 
 /// What one method lets through.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,6 +3,7 @@
 use crate::rate::Quote;
 use crate::{Error, files::File};
 use risk::fx::FxTable;
+use risk::portfolio::{Cross, Fx};
 use risk::{Currency, time::Day};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -115,6 +116,21 @@ impl History {
     }
 }
 
+/// The rates that [`History::on`] tells.
+impl Fx for History {
+    fn cross(&self, currency: Currency, base: Currency, day: Day) -> Option<Cross> {
+        if currency == base {
+            return Some(Cross::ONE);
+        }
+        let quote = |of: Currency| {
+            let latest = || self.latest(of, day).map(|dated| dated.quote);
+            if of == self.base { Some(Quote::ONE) } else { latest() }
+        };
+        let own = quote(currency)?;
+        if base == self.base { own.cross() } else { own.against(quote(base)?).cross() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -147,6 +163,25 @@ mod tests {
         assert_eq!(shown(&history, "2025-03-01", "USD"), ["EUR 0.8 2025-03-01 b", "JPY 128 2025-01-01 a"]);
         assert!(history.on(day("2024-12-31"), Currency::new("USD").unwrap()).is_none());
         assert!(history.on(day("2025-12-31"), Currency::new("GBP").unwrap()).is_none());
+    }
+
+    #[test]
+    fn portfolios_are_valued_by_the_rates_that_are_told() {
+        let days = "[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"1.25\", JPY = \"160\" }";
+        let history = History::of(&[file("fx-a.toml", "a", days)]).unwrap();
+        let cross = |of: &str, base: &str, on: &str| {
+            let currency = |code| Currency::new(code).unwrap();
+            history.cross(currency(of), currency(base), day(on))
+        };
+        assert_eq!(cross("USD", "EUR", "2025-06-01"), Cross::new(125, 2));
+        assert_eq!(cross("EUR", "USD", "2025-06-01"), Cross::new(8, 1));
+        assert_eq!(cross("JPY", "USD", "2025-06-01"), Cross::new(128, 0));
+        assert_eq!(cross("GBP", "GBP", "2024-01-01"), Some(Cross::ONE));
+        for (of, base, on) in
+            [("USD", "EUR", "2024-12-31"), ("EUR", "USD", "2024-12-31"), ("GBP", "EUR", "2025-06-01")]
+        {
+            assert_eq!(cross(of, base, on), None, "{of} in {base} on {on}");
+        }
     }
 
     #[test]

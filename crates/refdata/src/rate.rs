@@ -1,5 +1,6 @@
 //! A rate as it is shown: an exact decimal, or one computed from two of them.
 
+use risk::portfolio::Cross;
 use std::fmt;
 
 /// The significant digits of a computed rate.
@@ -36,6 +37,11 @@ impl Quote {
         }
         let mantissa = (numerator + denominator / 2) / denominator;
         Self { mantissa, scale }.trimmed()
+    }
+
+    /// The same for the maths of portfolios.
+    pub(crate) fn cross(self) -> Option<Cross> {
+        Cross::new(self.mantissa, self.scale)
     }
 
     fn trimmed(mut self) -> Self {

@@ -56,6 +56,16 @@ impl Hour {
 pub struct Day(i32);
 
 impl Day {
+    /// The first day of a year of four digits: 0000-01-01.
+    pub const FIRST: Self = Self(-719_528);
+    /// The last one: 9999-12-31.
+    pub const LAST: Self = Self(2_932_896);
+
+    /// From a count of days since the epoch, as [`Self::number`] gives it; it stays between [`Self::FIRST`] and [`Self::LAST`].
+    pub fn from_number(days: i32) -> Self {
+        Self(days.clamp(Self::FIRST.0, Self::LAST.0))
+    }
+
     /// The day that holds this instant.
     pub fn of(at_ms: i64) -> Self {
         // i64 milliseconds reach 106 million days either way: well inside i32.

@@ -86,6 +86,8 @@ pub enum NodeRole {
     Analytics,
     /// Countries, currencies, exchange rates, risk lists.
     Reference,
+    /// Instruments, prices, portfolio risk.
+    Market,
 }
 
 /// The data directory that a command works on, with the settings that the last `serve` had there.
@@ -202,6 +204,12 @@ pub enum Generated {
     Accounts,
     /// Transactions, with a label for those of laundering patterns.
     Transactions,
+    /// The sandbox's instruments, of the seed; so are the two below.
+    Instruments,
+    /// Their prices over two years, until the instant given.
+    Prices,
+    /// Trades of the sandbox's portfolios in them.
+    Trades,
 }
 
 fn instant(text: &str) -> Result<riskmesh_core::Timestamp, String> {

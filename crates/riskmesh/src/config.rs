@@ -32,6 +32,8 @@ pub struct Config {
     pub analytics: analytics::Config,
     /// Reference data.
     pub reference: reference::Config,
+    /// Portfolio risk.
+    pub market: market::Config,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// The embedded store.
@@ -110,6 +112,7 @@ impl Default for Config {
             edge: edge::Config::default(),
             analytics: analytics::Config::default(),
             reference: reference::Config::default(),
+            market: market::Config::default(),
             telemetry: Telemetry::default(),
             store: Store::default(),
         }
@@ -265,6 +268,7 @@ impl Config {
             &mut served.analytics.country_risk,
             &mut served.analytics.fx_rates,
             &mut served.reference.directory,
+            &mut served.market.model,
         ];
         for file in files.into_iter().flatten() {
             // Commands are started elsewhere.
@@ -276,7 +280,8 @@ impl Config {
     /// The roles to run, `all` resolved.
     pub fn roles(&self) -> BTreeSet<NodeRole> {
         if self.roles.contains(&NodeRole::All) {
-            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics, NodeRole::Reference].into()
+            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics, NodeRole::Reference, NodeRole::Market]
+                .into()
         } else {
             self.roles.iter().copied().collect()
         }
@@ -368,10 +373,12 @@ mod tests {
         served.auth.issuer = "bank".into();
         served.analytics.model = Some("models/ours.toml".into());
         served.reference.directory = Some("reference".into());
+        served.market.model = Some("models/portfolio.toml".into());
         served.remember().unwrap();
         let found = on(None).unwrap();
         assert_eq!((found.auth.issuer.as_str(), &found.data_dir), ("bank", &served.data_dir));
         assert!(found.reference.directory.unwrap().is_absolute());
+        assert!(found.market.model.unwrap().is_absolute());
         let model = found.analytics.model.unwrap();
         assert!(model.is_absolute() && model.ends_with("models/ours.toml"));
 

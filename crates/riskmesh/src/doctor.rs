@@ -30,6 +30,10 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         Ok(()) => Report::fine("model and its reference data", "are valid"),
         Err(error) => report.bad("model and its reference data", &error.into()),
     }
+    match config.market.check_files() {
+        Ok(()) => Report::fine("model of portfolio risk", "is valid"),
+        Err(error) => report.bad("model of portfolio risk", &error.into()),
+    }
     match refdata::Set::load(config.reference.directory.as_deref()) {
         Ok(set) => {
             let lists = set.lists().len();

@@ -3,7 +3,7 @@
 use crate::cli::{Format, GenerateArgs, Generated};
 use anyhow::Context as _;
 use generate::write::{Record, Writer};
-use generate::{Generator, Plan};
+use generate::{Generator, Market, MarketPlan, Plan};
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -15,13 +15,14 @@ pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
         ..Plan::of_clients(args.seed, args.clients, args.until.millis())
     };
     let generator = Generator::new(plan)?;
+    let market = Market::new(MarketPlan::sandbox(args.seed, args.until.millis()))?;
     match &args.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-            write(args, &generator, &file).with_context(|| format!("write {}", path.display()))?;
+            write(args, &generator, &market, &file).with_context(|| format!("write {}", path.display()))?;
             file.sync_all().with_context(|| format!("write {}", path.display()))
         }
-        None => match write(args, &generator, io::stdout().lock()) {
+        None => match write(args, &generator, &market, io::stdout().lock()) {
             // `riskmesh generate … | head` is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.context("write standard output"),
@@ -29,12 +30,16 @@ pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
     }
 }
 
-fn write(args: &GenerateArgs, generator: &Generator, out: impl Write) -> io::Result<()> {
+fn write(args: &GenerateArgs, generator: &Generator, market: &Market, out: impl Write) -> io::Result<()> {
     let plan = generator.plan();
+    let (instruments, portfolios) = (0..market.plan().instruments, 0..market.plan().portfolios);
     match args.what {
         Generated::Clients => records(args, (0..plan.clients).map(|index| generator.client(index)), out),
         Generated::Accounts => records(args, (0..plan.accounts).map(|index| generator.account(index)), out),
         Generated::Transactions => records(args, generator.transactions(0..plan.transactions()), out),
+        Generated::Instruments => records(args, instruments.map(|index| market.instrument(index)), out),
+        Generated::Prices => records(args, instruments.flat_map(|index| market.prices(index)), out),
+        Generated::Trades => records(args, portfolios.flat_map(|index| market.trades(index)), out),
     }
 }
 

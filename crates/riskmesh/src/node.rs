@@ -69,6 +69,9 @@ pub enum Error {
     /// The reference data.
     #[error("load reference data")]
     Reference(#[from] refdata::Error),
+    /// The market role.
+    #[error("start market")]
+    Market(#[from] market::ConfigError),
     /// The HTTP front.
     #[error("start the edge")]
     Edge(#[from] edge::Error),
@@ -133,8 +136,14 @@ pub struct Node {
 
 /// Every table, by the crate that declares it.
 pub fn tables() -> Vec<&'static Table> {
-    let all: [&[&'static Table]; 5] =
-        [store::list::TABLES, bus::TABLES, idempotency::TABLES, clients::TABLES, analytics::TABLES];
+    let all: [&[&'static Table]; 6] = [
+        store::list::TABLES,
+        bus::TABLES,
+        idempotency::TABLES,
+        clients::TABLES,
+        analytics::TABLES,
+        market::TABLES,
+    ];
     all.concat()
 }
 
@@ -253,6 +262,19 @@ impl Node {
         });
         let reference_server = server("reference", reference.routes());
 
+        let market = market::Service::new(
+            &config.market,
+            market::Deps {
+                store: store.clone(),
+                lists: lists.clone(),
+                cursors: secrets.cursors.clone(),
+                clients: Channel::local(clients_server.clone(), caller("market")),
+                reference: data.clone(),
+                clock: clock.clone(),
+            },
+        )?;
+        let market_server = server("market", market.routes());
+
         let directory = Directory::default()
             .with(services_of("riskmesh.clients."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(
@@ -262,7 +284,8 @@ impl Node {
             .with(services_of("riskmesh.payments."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
             .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")))
-            .with(services_of("riskmesh.reference."), &Channel::local(reference_server, caller("edge")));
+            .with(services_of("riskmesh.reference."), &Channel::local(reference_server, caller("edge")))
+            .with(services_of("riskmesh.market."), &Channel::local(market_server, caller("edge")));
         let routed = Routed::new(directory);
 
         let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -459,7 +482,9 @@ fn roles(config: &Config, purpose: Purpose) -> Result<BTreeSet<NodeRole>, Error>
     if purpose == Purpose::Command {
         return Ok(roles);
     }
-    for (role, name) in [(NodeRole::Edge, "edge"), (NodeRole::Analytics, "analytics")] {
+    for (role, name) in
+        [(NodeRole::Edge, "edge"), (NodeRole::Analytics, "analytics"), (NodeRole::Market, "market")]
+    {
         if roles.contains(&role) && !roles.contains(&NodeRole::Clients) {
             return Err(Error::Roles { role: name, needs: "clients" });
         }

@@ -1,5 +1,7 @@
-//! The sandbox tenant: generated clients, accounts and transactions, recorded through the same services as anybody's. What was
+//! The sandbox tenant: generated clients, accounts and transactions, a market with portfolios, recorded through the same services as anybody's. What was
 //! planned is noted first, so a start that is cut off goes on where it stopped, with the same data.
+
+mod market;
 
 use crate::admin_socket::AnyChannel;
 use api::clients::v1::accounts_service_client::AccountsServiceClient;
@@ -88,6 +90,7 @@ pub async fn seed(
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await?;
+    market::seed(&call, note.seed, note.end_ms).await?;
     let batches = Batches { entries: generator.entries() };
     futures::stream::iter(batches.map(|batch| call.transactions(batch)))
         .buffer_unordered(BATCHES_AT_ONCE)

@@ -3,7 +3,9 @@
 
 mod load;
 mod openapi;
+mod portfolio;
 mod process;
+mod python;
 mod report;
 mod server;
 mod spine;
@@ -29,6 +31,8 @@ enum Task {
     },
     /// Checks the OpenAPI documents and that the server does what they say: see docs/openapi.md.
     Openapi(openapi::Args),
+    /// Checks portfolio risk against an independent computation: see docs/portfolio.md.
+    Portfolio(portfolio::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { suite: Suite::Transcode(args) } => transcode::run(&args),
         Task::Bench { suite: Suite::TranscodeUpstream } => transcode::serve_upstream(),
         Task::Openapi(args) => openapi::run(&args),
+        Task::Portfolio(args) => portfolio::run(&args),
     }
 }
 

@@ -18,6 +18,9 @@ const NO_METHOD: [u16; 3] = [405, 414, 431];
 /// The error that is found before it is known whose quota to count against.
 const NO_CALLER: u16 = 401;
 
+/// What is computed from data that may be lacking: such a read can be in conflict with the state that there is.
+const COMPUTED: [&str; 1] = ["/riskmesh.market.v1.PortfolioRiskService/GetPortfolioAnalytics"];
+
 /// The errors of an operation.
 pub(super) fn errors(binding: &Binding, method: &Method) -> Map<String, Value> {
     let mut statuses = vec![400, 401, 404, 406, 414, 429, 431, 500, 501, 503, 504];
@@ -27,7 +30,7 @@ pub(super) fn errors(binding: &Binding, method: &Method) -> Map<String, Value> {
     if !matches!(binding.body(), Body::Absent) {
         statuses.extend([408, 413, 415]);
     }
-    if method.idempotency != Idempotency::NoSideEffects {
+    if method.idempotency != Idempotency::NoSideEffects || COMPUTED.contains(&method.path) {
         statuses.extend([409, 412]);
     }
     let answer = |status: u16| {

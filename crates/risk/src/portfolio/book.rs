@@ -1,6 +1,6 @@
 //! What trades net to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Quantity;
 
@@ -8,9 +8,12 @@ use super::Quantity;
 /// is taken back leaves nothing behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
-    /// By instrument, then by counterparty; none is zero.
-    held: BTreeMap<Box<str>, BTreeMap<Box<str>, i128>>,
+    /// By instrument, then by counterparty; none is zero. Hashed, for each trade is looked up; put in order when it is read.
+    held: HashMap<Box<str>, Lots>,
 }
+
+/// Units of one instrument by counterparty: there are few.
+type Lots = BTreeMap<Box<str>, i128>;
 
 impl Book {
     /// Adds a trade: a quantity that was bought, or, less than zero, sold. The counterparty is empty where there is none.
@@ -44,24 +47,29 @@ impl Book {
         }
     }
 
+    /// What is held, in the order of the instruments.
+    fn sorted(&self) -> impl Iterator<Item = (&str, &Lots)> {
+        let mut held: Vec<(&str, &Lots)> = self.held.iter().map(|(id, by)| (id.as_ref(), by)).collect();
+        held.sort_unstable_by_key(|(id, _)| *id);
+        held.into_iter()
+    }
+
     /// The instruments that are held with somebody, in their order: also those whose holdings add up to zero.
     pub fn instruments(&self) -> impl Iterator<Item = &str> {
-        self.held.keys().map(AsRef::as_ref)
+        self.sorted().map(|(instrument, _)| instrument)
     }
 
     /// What is held of each instrument, in their order.
     pub fn positions(&self) -> impl Iterator<Item = (&str, Quantity)> {
-        let net =
-            |by: &BTreeMap<Box<str>, i128>| by.values().fold(0_i128, |sum, one| sum.saturating_add(*one));
-        self.held.iter().map(move |(instrument, by)| (instrument.as_ref(), Quantity(net(by))))
+        let net = |by: &Lots| by.values().fold(0_i128, |sum, one| sum.saturating_add(*one));
+        self.sorted().map(move |(instrument, by)| (instrument, Quantity(net(by))))
     }
 
     /// What is held of each instrument with each counterparty, in their order.
     pub fn lots(&self) -> impl Iterator<Item = (&str, &str, Quantity)> {
-        self.held.iter().flat_map(|(instrument, by)| {
-            by.iter().map(|(counterparty, quantity)| {
-                (instrument.as_ref(), counterparty.as_ref(), Quantity(*quantity))
-            })
+        self.sorted().flat_map(|(instrument, by)| {
+            by.iter()
+                .map(move |(counterparty, quantity)| (instrument, counterparty.as_ref(), Quantity(*quantity)))
         })
     }
 

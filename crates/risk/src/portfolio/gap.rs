@@ -66,7 +66,7 @@ impl fmt::Display for Lack {
                 write!(f, "has no price that may be carried to {days} days from {from} to {until}")
             }
             Self::Rate { currency, day } => {
-                write!(f, "is in {currency}, which has no rate on or before {day}")
+                write!(f, "is in {currency}, which has no rate for the base on or before {day}")
             }
         }
     }

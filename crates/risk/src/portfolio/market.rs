@@ -19,11 +19,16 @@ impl Cross {
     /// One to one.
     pub const ONE: Self = Self { mantissa: 1, scale: 0 };
 
-    /// A rate of a mantissa below 10^19, more than 0, and at most 18 decimal places.
+    /// A rate of a mantissa below 10^19, more than 0, and at most 27 decimal places.
     pub fn new(mantissa: u128, scale: u32) -> Option<Self> {
         let mantissa =
             i128::try_from(mantissa).ok().filter(|mantissa| (1..10_i128.pow(19)).contains(mantissa))?;
-        (scale <= 18).then_some(Self { mantissa, scale })
+        (scale <= 27).then_some(Self { mantissa, scale })
+    }
+
+    /// The rate, as near as a double comes: to show or to compare, never to value anything by.
+    pub fn as_f64(self) -> f64 {
+        self.mantissa as f64 / 10_f64.powi(self.scale as i32)
     }
 
     /// What one unit of an instrument is worth in the other currency, in 10^-12 of it.
@@ -95,9 +100,9 @@ mod tests {
         assert_eq!(dollars.unit_value(Price(1_000_000_000)), Ok(8 * UNIT));
         assert_eq!(Cross::ONE.unit_value(Price(1)), Ok(10_000));
         assert_eq!(Cross::new(3, 0).unwrap().unit_value(Price(1)), Ok(3_333));
-        let absurd = Cross::new(1, 18).unwrap().unit_value(Price(i64::MAX));
+        let absurd = Cross::new(1, 27).unwrap().unit_value(Price(i64::MAX));
         assert_eq!(absurd, Err(Error::Range));
-        assert!(Cross::new(0, 0).is_none() && Cross::new(1, 19).is_none());
+        assert!(Cross::new(0, 0).is_none() && Cross::new(1, 28).is_none());
         assert!(Cross::new(10_u128.pow(19), 0).is_none());
     }
 

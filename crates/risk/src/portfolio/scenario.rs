@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(
             missing(&["A", "B", "C"], "2026-01-20"),
             [
-                "B is in JPY, which has no rate on or before 2026-01-05",
+                "B is in JPY, which has no rate for the base on or before 2026-01-05",
                 "C has no price that may be carried to 2 days from 2026-01-05 to 2026-01-06"
             ]
         );

@@ -2,6 +2,7 @@
 //! the system changes. Everything comes through pip; it has Node.js as well, so that nobody's own version matters.
 
 use crate::process;
+use crate::python::cache;
 use anyhow::Context as _;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -96,14 +97,4 @@ impl Tools {
         let status = command.status().with_context(|| format!("start {}", program.display()))?;
         Ok(status.success())
     }
-}
-
-/// Where .ci/run keeps tools too.
-fn cache() -> anyhow::Result<PathBuf> {
-    if let Some(dir) = std::env::var_os("RISKMESH_CI_TOOLS") {
-        return Ok(dir.into());
-    }
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    Ok(user.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")?.join("riskmesh-ci"))
 }

@@ -1,0 +1,83 @@
+//! The price of an instrument on a day: checked, and in exact units.
+
+use super::{currency, day};
+use api::market::v1::Price as Message;
+use risk::Day;
+use riskmesh_core::fixed::Fixed;
+use riskmesh_core::{Currency, Detail, Error, InstrumentId, Price as Amount, Timestamp};
+use std::time::Duration;
+
+/// How far ahead of our clock a day may begin: other time zones.
+const AHEAD: Duration = Duration::from_hours(24);
+
+/// A price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Price {
+    pub(crate) instrument: InstrumentId,
+    pub(crate) day: Day,
+    pub(crate) amount: Amount,
+    pub(crate) currency: Currency,
+}
+
+impl Price {
+    /// Checks what the contract's rules cannot say: places and size of the number, the day against the clock.
+    pub(crate) fn read(message: &Message, now: Timestamp) -> Result<Self, Error> {
+        let invalid = |field, issue: String| Error::invalid(Detail::new(field, issue));
+        let amount = Fixed::parse(&message.price).map_err(|error| invalid("price", error.to_string()))?;
+        if amount.0 <= 0 {
+            return Err(invalid("price", "must be greater than zero".into()));
+        }
+        let day = day("date", &message.date)?;
+        if day > Day::of(now.plus(AHEAD).millis()) {
+            return Err(invalid("date", "must not be more than a day ahead".into()));
+        }
+        Ok(Self {
+            instrument: InstrumentId::new(&message.instrument_id)
+                .map_err(|error| error.of("instrumentId"))?,
+            day,
+            amount,
+            currency: currency("currency", &message.currency)?,
+        })
+    }
+}
+
+/// A price as the contract has it.
+pub(crate) fn message(instrument: &InstrumentId, day: Day, amount: Amount, currency: Currency) -> Message {
+    Message {
+        instrument_id: instrument.to_string(),
+        date: day.to_string(),
+        price: amount.to_string(),
+        currency: currency.code().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn prices_are_positive_exact_and_not_of_the_future() {
+        let now = Timestamp::parse("2026-01-02T12:00:00Z").unwrap();
+        let read = |date: &str, price: &str| {
+            let message = Message {
+                instrument_id: "A".into(),
+                date: date.into(),
+                price: price.into(),
+                currency: "EUR".into(),
+            };
+            Price::read(&message, now)
+        };
+        let good = read("2026-01-03", "212.35").unwrap();
+        assert_eq!(message(&good.instrument, good.day, good.amount, good.currency).price, "212.35");
+        for (date, price, wrong) in [
+            ("2026-01-04", "1", "Date must not be more than a day ahead"),
+            ("2026-02-30", "1", "Date must be a date, YYYY-MM-DD"),
+            ("2026-01-02", "0", "Price must be greater than zero"),
+            ("2026-01-02", "1.000000001", "Price has too many decimal places"),
+            ("2026-01-02", "10000000000", "Price is too large"),
+        ] {
+            assert_eq!(read(date, price).unwrap_err().message, wrong);
+        }
+    }
+}

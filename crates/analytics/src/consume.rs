@@ -1,8 +1,11 @@
 //! Follows the events: which accounts have new entries, which clients changed. Events are invalidations; what is true is read from the
 //! services that know it. So it does not matter how often, in what order or how late they come.
+//!
+//! An account's new entries are news for its client, and for the clients who looked at the account when they were scored last.
 
 use crate::error::Error;
 use crate::refresh::Refresh;
+use crate::repo::onlookers::Onlookers;
 use crate::scorer::Scorer;
 use api::events::v1::{ClientChanged, TransactionsRecorded};
 use async_trait::async_trait;
@@ -26,6 +29,7 @@ const ACCOUNTS_AT_ONCE: usize = 8;
 pub(crate) struct Consume {
     pub(crate) refresh: Refresh,
     pub(crate) scorer: Scorer,
+    pub(crate) onlookers: Onlookers,
     pub(crate) handled: Handled,
     /// Clients of one batch that are worked on at once.
     pub(crate) at_once: usize,
@@ -55,8 +59,16 @@ impl Handled {
 impl Handler for Consume {
     async fn handle(&self, batch: &[Delivered]) -> Result<(), HandlerError> {
         let work = Work::of(batch.iter().map(|delivered| &delivered.record))?;
-        let clients: Vec<_> = work.0.iter().map(|(client, dirty)| self.client(client, dirty)).collect();
-        futures::stream::iter(clients).buffer_unordered(self.at_once).try_collect::<()>().await?;
+        let refreshed: Vec<_> = work.0.iter().map(|(client, dirty)| self.refresh(client, dirty)).collect();
+        let watching: Vec<BTreeSet<Client>> =
+            futures::stream::iter(refreshed).buffer_unordered(self.at_once).try_collect().await?;
+        let concerned: BTreeSet<Client> = watching.into_iter().flatten().chain(work.0.into_keys()).collect();
+        let scored: Vec<_> =
+            concerned.iter().map(|client| self.scorer.score(&client.tenant, &client.id)).collect();
+        futures::stream::iter(scored)
+            .buffer_unordered(self.at_once)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
         if let Some(last) = batch.last() {
             self.handled.upto(last);
         }
@@ -65,14 +77,24 @@ impl Handler for Consume {
 }
 
 impl Consume {
-    /// Brings a client's accounts up to date, then its score: once, however many events there were.
-    async fn client(&self, client: &Client, dirty: &Dirty) -> Result<(), Error> {
-        let accounts: Vec<_> = dirty
-            .iter()
-            .map(|(account, hours)| self.refresh.account(&client.tenant, account, hours))
-            .collect();
-        futures::stream::iter(accounts).buffer_unordered(ACCOUNTS_AT_ONCE).try_collect::<()>().await?;
-        self.scorer.score(&client.tenant, &client.id).await.map(drop)
+    /// Brings a client's accounts up to date, and gives the other clients whose scores may depend on what is new there.
+    async fn refresh(&self, client: &Client, dirty: &Dirty) -> Result<BTreeSet<Client>, Error> {
+        let accounts: Vec<_> =
+            dirty.iter().map(|(account, hours)| self.account(&client.tenant, account, hours)).collect();
+        let watching: Vec<_> =
+            futures::stream::iter(accounts).buffer_unordered(ACCOUNTS_AT_ONCE).try_collect().await?;
+        let watching: BTreeSet<ClientId> = watching.into_iter().flatten().collect();
+        Ok(watching.into_iter().map(|id| Client { tenant: client.tenant.clone(), id }).collect())
+    }
+
+    async fn account(
+        &self,
+        tenant: &TenantId,
+        account: &AccountId,
+        hours: &BTreeSet<i64>,
+    ) -> Result<BTreeSet<ClientId>, Error> {
+        self.refresh.account(tenant, account, hours).await?;
+        self.onlookers.of(tenant, account, hours).await
     }
 }
 

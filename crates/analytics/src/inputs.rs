@@ -7,10 +7,13 @@
 use crate::domain::profile;
 use crate::error::Error;
 use crate::repo::hours::Hours;
+use crate::repo::onlookers::Onlookers;
 use crate::upstream::Upstream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use risk::time::DAY_MS;
-use risk::{AccountView, ClientProfile, Entry, Hour, HourState, Model, RefData, Score};
+use risk::{
+    AccountView, ClientProfile, Entry, Facts, Hour, HourState, Model, Network, RefData, Score, Screening,
+};
 use riskmesh_core::{AccountId, ClientId, TenantId};
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -29,7 +32,10 @@ const HEAVY: usize = 4_096;
 pub(crate) struct Gather {
     pub(crate) hours: Hours,
     pub(crate) upstream: Upstream,
+    /// Where those are noted who look at others' accounts; nowhere if what comes of it is not kept.
+    pub(crate) onlookers: Option<Onlookers>,
     pub(crate) model: Arc<Model>,
+    pub(crate) refdata: Arc<RefData>,
 }
 
 /// What a score is computed from.
@@ -37,6 +43,9 @@ pub(crate) struct Gather {
 pub(crate) struct Inputs {
     profile: ClientProfile,
     accounts: Vec<Account>,
+    network: Option<Network>,
+    /// From whoever screens; nobody does yet.
+    screening: Option<Screening>,
     as_of_ms: i64,
 }
 
@@ -63,9 +72,12 @@ impl Gather {
         let as_of = as_of.unwrap_or_else(|| Hour::of(profile::known_at(&known).millis()));
 
         let reads = active.iter().map(|(id, _)| self.account(tenant, id, as_of));
-        let accounts =
+        let accounts: Vec<Account> =
             futures::stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-        Ok(Some(Inputs { profile, accounts, as_of_ms: as_of.end_ms() }))
+        let as_of_ms = as_of.end_ms();
+        let views = views(&accounts);
+        let network = self.around(tenant, client, &views, as_of_ms).await?;
+        Ok(Some(Inputs { profile, accounts, network, screening: None, as_of_ms }))
     }
 
     async fn newest(&self, tenant: &TenantId, id: &str) -> Result<Option<(AccountId, Hour)>, Error> {
@@ -111,7 +123,8 @@ impl Inputs {
     pub(crate) async fn score(self, model: &Arc<Model>, refdata: &Arc<RefData>) -> Result<Score, Error> {
         let size: usize =
             self.accounts.iter().map(|account| account.hours.len() + account.retained.len()).sum();
-        if size < HEAVY {
+        let around = self.network.as_ref().map_or(0, |network| network.flows().len());
+        if size + around < HEAVY {
             return Ok(self.compute(model, refdata));
         }
         let (model, refdata) = (model.clone(), refdata.clone());
@@ -119,11 +132,14 @@ impl Inputs {
     }
 
     fn compute(&self, model: &Model, refdata: &RefData) -> Score {
-        let views = self.accounts.iter().map(|account| AccountView {
-            account: account.id,
-            hours: &account.hours,
-            retained: &account.retained,
-        });
-        risk::score(&self.profile, &views.collect::<Vec<_>>(), model, refdata, self.as_of_ms)
+        let (accounts, network) = (&views(&self.accounts), self.network.as_ref());
+        let facts = Facts { profile: &self.profile, accounts, network, screening: self.screening.as_ref() };
+        risk::score(&facts, model, refdata, self.as_of_ms)
     }
+}
+
+fn views(accounts: &[Account]) -> Vec<AccountView<'_>> {
+    let view =
+        accounts.iter().map(|Account { id, hours, retained }| AccountView { account: *id, hours, retained });
+    view.collect()
 }

@@ -1,14 +1,16 @@
 //! Risk scores of clients, versions 1 and 2, kept current from the event stream.
 //!
 //! The way of a change: an event says that an account has new entries in some hours (`consume`); these hours are read again and
-//! replaced (`refresh`); the client's score is computed anew from the state of all its accounts (`inputs`, with the maths of
-//! crate `risk`) and written with its news (`scorer`); the history, the list and the bus are told (`news`). Callers read rows
-//! (`reader`), or watch them change (`watch`, woken by `hub`).
+//! replaced (`refresh`); the client's score, and those of others who look at the account (`repo::onlookers`), are computed anew from the
+//! state of all their accounts and what is around them (`inputs`, `around`, with the maths of crate `risk`) and written with their news
+//! (`scorer`); the history, the list and the bus are told (`news`). Callers read rows (`reader`), or watch them change (`watch`, woken by
+//! `hub`).
 //!
 //! Three things make this safe to repeat, reorder and cut off anywhere. Events are invalidations: the truth is read from the services
 //! that have it. An hour and a score are pure functions of what they are made of; neither depends on the clock or on what was there
 //! before. And every row is written only if it is still the one that was read before its inputs were.
 
+mod around;
 mod cached;
 mod config;
 mod consume;
@@ -51,6 +53,7 @@ use refresh::Refresh;
 use repo::history::History;
 use repo::hours::Hours;
 use repo::list::List;
+use repo::onlookers::Onlookers;
 use repo::scores::Scores;
 use repo::sweeps::Sweeps;
 use riskmesh_core::cursor::Cursors;
@@ -138,7 +141,14 @@ impl Service {
             outbox,
             bus: bus.clone(),
         };
-        let gather = Gather { hours: hours.clone(), upstream: upstream.clone(), model: model.clone() };
+        let onlookers = Onlookers::new(store.clone());
+        let gather = Gather {
+            hours: hours.clone(),
+            upstream: upstream.clone(),
+            onlookers: Some(onlookers.clone()),
+            model: model.clone(),
+            refdata: refdata.clone(),
+        };
         let simulator = Simulator { gather: gather.clone(), models, refdata: refdata.clone() };
         let scorer = Scorer {
             gather,
@@ -170,7 +180,7 @@ impl Service {
         let handle =
             Handle { bus, lag: consumer.lag(), handled: handled.clone(), takeover, swept: sweep.done() };
         let refresh = Refresh { hours, upstream };
-        let consume = Consume { refresh, scorer, handled, at_once: config.concurrency };
+        let consume = Consume { refresh, scorer, onlookers, handled, at_once: config.concurrency };
         let simulation = SimulationRpc { simulator };
         let hub = Hub::new(handle.bus.clone(), config.watchers);
         let watcher = Watcher { reader: reader.clone(), hub: hub.clone(), stopping };

@@ -52,7 +52,8 @@ impl Simulator {
         client: &ClientId,
         model: &Arc<Model>,
     ) -> Result<Score, Error> {
-        let gather = Gather { model: model.clone(), ..self.gather.clone() };
+        // What comes of it is not kept, so nobody has to be told when it changes.
+        let gather = Gather { model: model.clone(), onlookers: None, ..self.gather.clone() };
         let inputs = gather.of(tenant, client).await?;
         let inputs =
             inputs.ok_or_else(|| Error::not_found(ErrorCode::ClientNotFound, "clientId", client.as_str()))?;

@@ -1,5 +1,5 @@
-//! The tables of this service. All rows but those of the history are written conditionally only: a result that was computed from older
-//! inputs never stands over one from newer inputs.
+//! The tables of this service. All rows but those of the history and of onlookers are written conditionally only: a result that was computed
+//! from older inputs never stands over one from newer inputs.
 
 use store::{Table, asc, bigint, blob, boolean, desc, int, text, timestamp};
 
@@ -66,5 +66,11 @@ pub(crate) static SCORE_SWEEP: Table = Table::new("score_sweep", &[text("name")]
     boolean("done"),
 ]);
 
+/// Clients whose scores were computed with entries of an account that is not theirs: one row a client and season of 90 days that it
+/// looked at. There is nothing but keys, so it does not matter who writes a row, or how often.
+pub(crate) static ONLOOKERS: Table =
+    Table::new("onlookers", &[text("tenant"), text("account_id"), bigint("season")])
+        .clustering(&[asc(text("client_id"))]);
+
 /// All tables of this service.
-pub static ALL: &[&Table] = &[&ACCOUNT_STATE, &SCORES, &SCORE_HISTORY, &SCORE_SWEEP];
+pub static ALL: &[&Table] = &[&ACCOUNT_STATE, &SCORES, &SCORE_HISTORY, &SCORE_SWEEP, &ONLOOKERS];

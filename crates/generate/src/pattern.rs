@@ -1,7 +1,7 @@
 //! Patterns of laundering, labelled.
 //!
-//! The shapes are AMLSim's (fan-in, fan-out, cycle) and the two of everyday casework, structuring and rapid movement. Schemes
-//! are laid out once, by seed alone: each takes over the transactions whose slices of time its steps fall into, so time
+//! The shapes are AMLSim's alert patterns (Weber et al., arXiv:1812.00076: fan-in, fan-out, cycle, scatter-gather, gather-scatter,
+//! bipartite, stack, random) and the two of everyday casework, structuring and rapid movement. Schemes are laid out once, by seed alone: each takes over the transactions whose slices of time its steps fall into, so time
 //! order and the number of entries stay what the plan says. A transaction's content is computed from its scheme when asked
 //! for.
 
@@ -33,12 +33,32 @@ pub enum Pattern {
     RapidMovement,
     /// Money that returns to where it started through others' accounts within days.
     Cycle,
+    /// Money from one account through many others to one receiver.
+    ScatterGather,
+    /// Money from many senders through one account to many receivers.
+    GatherScatter,
+    /// Every one of some senders to every one of some receivers.
+    Bipartite,
+    /// Two such layers, one upon the other.
+    Stack,
+    /// Money that wanders from account to account.
+    Random,
 }
 
 impl Pattern {
     /// All of them, in the order in which schemes take turns.
-    pub const ALL: [Self; 5] =
-        [Self::FanIn, Self::FanOut, Self::Structuring, Self::RapidMovement, Self::Cycle];
+    pub const ALL: [Self; 10] = [
+        Self::Structuring,
+        Self::Cycle,
+        Self::ScatterGather,
+        Self::GatherScatter,
+        Self::FanIn,
+        Self::FanOut,
+        Self::RapidMovement,
+        Self::Bipartite,
+        Self::Stack,
+        Self::Random,
+    ];
 
     /// Its name in labels.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +68,11 @@ impl Pattern {
             Self::Structuring => "structuring",
             Self::RapidMovement => "rapid_movement",
             Self::Cycle => "cycle",
+            Self::ScatterGather => "scatter_gather",
+            Self::GatherScatter => "gather_scatter",
+            Self::Bipartite => "bipartite",
+            Self::Stack => "stack",
+            Self::Random => "random",
         }
     }
 }
@@ -82,8 +107,8 @@ struct Scheme {
     label: Label,
     /// How many transactions.
     steps: u32,
-    /// Of these, how many come first and bring money in (rapid movement).
-    receipts: u32,
+    /// Of these, how many come first: what is received before it is paid on, or scattered before it is gathered.
+    first: u32,
     /// When it starts, from the first of the plan's days.
     start_ms: i64,
     /// Over how long its steps are spread.
@@ -99,8 +124,12 @@ struct Scheme {
 }
 
 /// Fewer clients than this cannot fill the longest scheme with different ones.
-const MIN_CLIENTS: u64 = 12;
-const MAX_STEPS: u64 = 10;
+const MIN_CLIENTS: u64 = 14;
+const MAX_STEPS: u64 = 12;
+/// Senders and receivers of a bipartite scheme.
+const HALF: u32 = 3;
+/// Accounts in the layers of a stack: each pays to each of the next.
+const LAYERS: [u32; 3] = [2, 3, 2];
 /// How long before the end most schemes start at the earliest: within what the typologies look at.
 const RECENT_MS: i64 = 28 * DAY_MS;
 /// How many slices a step may move on to find a transaction of the right size that is still free.
@@ -151,12 +180,16 @@ fn place(generator: &Generator, scheme: &Scheme, taken: &BTreeMap<u64, Member>) 
 }
 
 impl Scheme {
-    /// Cash has one entry, a cycle runs through generated accounts, the others take what comes.
+    /// Cash has one entry; where money goes on from an account that it came to, both must be generated; the others take what comes.
     fn takes(&self, double: bool) -> bool {
         match self.label.pattern {
             Pattern::Structuring => !double,
-            Pattern::Cycle => double,
-            _ => true,
+            Pattern::Cycle
+            | Pattern::ScatterGather
+            | Pattern::Bipartite
+            | Pattern::Stack
+            | Pattern::Random => double,
+            Pattern::FanIn | Pattern::FanOut | Pattern::RapidMovement | Pattern::GatherScatter => true,
         }
     }
 
@@ -164,10 +197,67 @@ impl Scheme {
         Draw::new(generator.plan().seed, Stream::Member, u64::from(self.label.scheme) << 8 | u64::from(step))
     }
 
-    /// The other client of a step: never the main one, and another one at each step.
-    fn other(&self, step: u32, clients: u64) -> u64 {
-        (self.main + 1 + u64::from(step) * self.stride) % clients
+    /// One of the clients involved: the one in the middle, or the n-th other.
+    fn client(&self, party: Party, clients: u64) -> u64 {
+        match party {
+            Party::Main => self.main,
+            Party::Other(n) => (self.main + 1 + u64::from(n) * self.stride) % clients,
+        }
     }
+
+    /// Who pays at a step, and who is paid.
+    fn parties(&self, step: u32) -> (Party, Party) {
+        use Party::{Main, Other};
+        // Where nobody is in the middle, the main one is the first of all.
+        let nth = |n: u32| n.checked_sub(1).map_or(Main, Other);
+        let first = self.first;
+        match self.label.pattern {
+            Pattern::FanIn | Pattern::Structuring => (Other(step), Main),
+            Pattern::RapidMovement | Pattern::GatherScatter if step < first => (Other(step), Main),
+            Pattern::FanOut | Pattern::RapidMovement | Pattern::GatherScatter => (Main, Other(step)),
+            Pattern::ScatterGather if step < first => (Main, Other(step)),
+            Pattern::ScatterGather => (Other(step - first), Other(first)),
+            // The last one pays to the first.
+            Pattern::Cycle => (nth(step), nth((step + 1) % self.steps)),
+            Pattern::Random => (nth(step), nth(step + 1)),
+            Pattern::Bipartite => (nth(step / HALF), nth(HALF + step % HALF)),
+            Pattern::Stack => {
+                let [top, middle, bottom] = LAYERS;
+                match step.checked_sub(top * middle) {
+                    None => (nth(step / middle), nth(top + step % middle)),
+                    Some(step) => (nth(top + step / bottom), nth(top + middle + step % bottom)),
+                }
+            }
+        }
+    }
+
+    /// How much is paid at a step, in euro cents; `vary` gives a part in per cent, always the same for the same step.
+    fn minor(&self, step: u32, vary: &dyn Fn(u32, u64, u64) -> u64) -> u64 {
+        let (first, later) = (u64::from(self.first), u64::from(self.steps.saturating_sub(self.first)));
+        match self.label.pattern {
+            Pattern::FanIn | Pattern::FanOut => self.amount * vary(step, 80, 120) / 100,
+            // Round, and below the threshold of 10,000 euros.
+            Pattern::Structuring => vary(step, 8_000, 9_990) / 10 * 1_000,
+            Pattern::RapidMovement if step < self.first => self.amount / first,
+            Pattern::RapidMovement => self.amount * vary(step, 95, 99) / 100 / later,
+            // Each takes its two per cent.
+            Pattern::Cycle | Pattern::Random => self.amount * (100 - 2 * u64::from(step)) / 100,
+            Pattern::ScatterGather if step < self.first => self.amount * vary(step, 80, 120) / 100,
+            Pattern::ScatterGather => self.minor(step - self.first, vary) * vary(step, 92, 98) / 100,
+            Pattern::GatherScatter if step < self.first => self.amount * vary(step, 90, 110) / 100,
+            Pattern::GatherScatter => self.amount * vary(step, 88, 98) / 100,
+            Pattern::Bipartite | Pattern::Stack => self.amount * vary(step, 90, 110) / 100,
+        }
+    }
+}
+
+/// Who takes part in a scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Party {
+    /// The client in the middle.
+    Main,
+    /// Another one; no two numbers below [`MAX_STEPS`] are the same client.
+    Other(u32),
 }
 
 impl Generator {
@@ -182,22 +272,34 @@ impl Generator {
         let pattern = Pattern::ALL[number as usize % Pattern::ALL.len()];
         let main = draw.below(self.plan().clients);
         let stride = draw.between(1, ((self.plan().clients - 1) / MAX_STEPS).max(1));
-        let receipts = draw.between(1, 3) as u32;
+        let receipts = draw.between(1, 3);
+        let between = draw.between(4, 6);
         let quick = draw.chance(700_000);
-        let (steps, span_ms, limit_ms, euros) = match pattern {
-            Pattern::FanIn => {
-                (draw.between(6, MAX_STEPS), 20 * HOUR_MS, 24 * HOUR_MS, draw.between(400, 4_000))
-            }
-            Pattern::FanOut => {
-                (draw.between(6, MAX_STEPS), 6 * HOUR_MS, 8 * HOUR_MS, draw.between(400, 4_000))
-            }
-            Pattern::Structuring if quick => (draw.between(3, 5), 20 * HOUR_MS, 24 * HOUR_MS, 0),
-            Pattern::Structuring => (draw.between(4, 6), 4 * DAY_MS, 5 * DAY_MS, 0),
+        let whole = |hours: i64| hours * HOUR_MS;
+        let (steps, first, span_ms, limit_ms, euros) = match pattern {
+            Pattern::FanIn => (draw.between(6, 10), 0, whole(20), whole(24), draw.between(400, 4_000)),
+            Pattern::FanOut => (draw.between(6, 10), 0, whole(6), whole(8), draw.between(400, 4_000)),
+            Pattern::Structuring if quick => (draw.between(3, 5), 0, whole(20), whole(24), 0),
+            Pattern::Structuring => (draw.between(4, 6), 0, 4 * DAY_MS, 5 * DAY_MS, 0),
             Pattern::RapidMovement => {
                 let payments = draw.between(1, 3);
-                (u64::from(receipts) + payments, 14 * HOUR_MS, 24 * HOUR_MS, draw.between(5_000, 40_000))
+                (receipts + payments, receipts, whole(14), whole(24), draw.between(5_000, 40_000))
             }
-            Pattern::Cycle => (draw.between(3, 6), 10 * DAY_MS, 30 * DAY_MS, draw.between(3_000, 30_000)),
+            Pattern::Cycle => (draw.between(3, 6), 0, 10 * DAY_MS, 30 * DAY_MS, draw.between(3_000, 30_000)),
+            Pattern::ScatterGather => {
+                (2 * between, between, 8 * DAY_MS, 14 * DAY_MS, draw.between(1_500, 8_000))
+            }
+            Pattern::GatherScatter => {
+                (2 * between, between, 5 * DAY_MS, 7 * DAY_MS, draw.between(1_500, 8_000))
+            }
+            Pattern::Bipartite => {
+                (u64::from(HALF * HALF), 0, 6 * DAY_MS, 10 * DAY_MS, draw.between(1_500, 8_000))
+            }
+            Pattern::Stack => {
+                let [top, middle, bottom] = LAYERS;
+                (u64::from(middle * (top + bottom)), 0, 8 * DAY_MS, 14 * DAY_MS, draw.between(1_500, 8_000))
+            }
+            Pattern::Random => (draw.between(5, 8), 0, 10 * DAY_MS, 20 * DAY_MS, draw.between(3_000, 30_000)),
         };
         let days_ms = i64::from(self.plan().days) * DAY_MS;
         // Most schemes are recent, so that there is something to find at the end of the plan's days.
@@ -207,7 +309,7 @@ impl Generator {
         Scheme {
             label,
             steps: steps as u32,
-            receipts,
+            first: first as u32,
             start_ms,
             span_ms,
             limit_ms,
@@ -222,38 +324,24 @@ impl Generator {
         let scheme = self.scheme(member.scheme);
         let step = member.step;
         let mut draw = scheme.draw(self, step);
-        // The first number was for its time.
+        // The first number was for its time, the second one is for its amount.
         draw.next();
-        let (incoming, minor) = match scheme.label.pattern {
-            Pattern::FanIn => (true, scheme.amount * draw.between(80, 120) / 100),
-            Pattern::FanOut => (false, scheme.amount * draw.between(80, 120) / 100),
-            Pattern::Structuring => (true, draw.between(8_000, 9_990) / 10 * 1_000),
-            Pattern::RapidMovement if step < scheme.receipts => {
-                (true, scheme.amount / u64::from(scheme.receipts))
-            }
-            Pattern::RapidMovement => {
-                let payments = u64::from(scheme.steps - scheme.receipts);
-                (false, scheme.amount * draw.between(95, 99) / 100 / payments)
-            }
-            // Each takes its two per cent.
-            Pattern::Cycle => (false, scheme.amount * (100 - 2 * u64::from(step)) / 100),
+        let vary = |step: u32, low: u64, high: u64| {
+            let mut draw = scheme.draw(self, step);
+            draw.next();
+            draw.between(low, high)
         };
-        let first = |client| self.ledger(self.first_account(client));
-        let clients = self.plan().clients;
-        let (main, other) = match scheme.label.pattern {
-            Pattern::Cycle => {
-                // main -> other(0) -> other(1) -> ... -> main
-                let from = step.checked_sub(1).map_or(scheme.main, |last| scheme.other(last, clients));
-                let to = if step + 1 == scheme.steps { scheme.main } else { scheme.other(step, clients) };
-                (first(from), first(to))
-            }
-            _ => (first(scheme.main), first(scheme.other(step, clients))),
-        };
+        let minor = scheme.minor(step, &vary);
+        draw.next();
+        let (payer, payee) = scheme.parties(step);
+        let first = |party| self.ledger(self.first_account(scheme.client(party, self.plan().clients)));
+        let (from, to) = (first(payer), first(payee));
         let label = Some(scheme.label);
         if self.plan().is_double(member.row) {
-            let (from, to) = if incoming { (other, main) } else { (main, other) };
             return self.transfer(member.row, member.at_ms, &from, &to, minor, Channel::Online, label);
         }
+        let incoming = payee == Party::Main;
+        let main = if incoming { to } else { from };
         let cash = scheme.label.pattern == Pattern::Structuring;
         let country = draw.pick(ABROAD);
         let entry = Entry {

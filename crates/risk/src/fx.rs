@@ -35,6 +35,16 @@ impl Rate {
     pub fn convert(self, minor: u128, from: Currency, base: Currency) -> u128 {
         let numerator = 10_u128.pow(self.scale + base.exponent());
         let denominator = u128::from(self.mantissa) * 10_u128.pow(from.exponent());
+        if numerator == denominator {
+            return minor;
+        }
+        // Most sums fit into a machine word, whose division costs a tenth.
+        let narrow = |n: u128| u32::try_from(n).ok().map(u64::from);
+        if let (Some(minor), Some(numerator), Some(denominator)) =
+            (narrow(minor), narrow(numerator), narrow(denominator))
+        {
+            return u128::from((minor * numerator + denominator / 2) / denominator);
+        }
         // Divided first, so that no intermediate is larger than the result.
         let (whole, rest) = (minor / denominator, minor % denominator);
         let part = (rest.saturating_mul(numerator).saturating_add(denominator / 2)) / denominator;

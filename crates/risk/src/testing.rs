@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::{
     code::{Country, Currency},
     entry::{AccountId, Amount, Channel, Direction, Entry, Kind},
-    text::{Counterparty, EntryId},
+    text::{Counterparty, EntryId, TransferId},
 };
 
 pub(crate) const ACCOUNT: u64 = 1_234_567_890;
@@ -26,6 +26,24 @@ pub(crate) fn entry(id: &str, at_ms: i64) -> Entry {
         kind: Kind::Transfer,
         channel: Some(Channel::Online),
     }
+}
+
+/// Account number `n`.
+pub(crate) fn account(n: u64) -> AccountId {
+    AccountId::new(n).unwrap()
+}
+
+/// Both sides of a transfer between accounts `from` and `to`.
+pub(crate) fn transfer(id: &str, from: u64, to: u64, at_ms: i64, minor: i64) -> [Entry; 2] {
+    let side = |direction, own: u64, other: u64, end: &str| Entry {
+        direction,
+        account: account(own),
+        transfer_id: Some(TransferId::new(id).unwrap()),
+        counterparty: Some(account(other).party()),
+        amount: amount(minor),
+        ..entry(&format!("{id}{end}"), at_ms)
+    };
+    [side(Direction::Debit, from, to, "-d"), side(Direction::Credit, to, from, "-c")]
 }
 
 pub(crate) fn amount(minor: i64) -> Amount {

@@ -106,6 +106,15 @@ text_type!(
     Counterparty, 34, "counterpartyAccount", "1 to 34 bytes without control characters"
 );
 
+impl Counterparty {
+    /// Of an account number of ours.
+    pub(crate) fn of_digits(digits: &[u8; 10]) -> Self {
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[..digits.len()].copy_from_slice(digits);
+        Self(Text { bytes, len: digits.len() as u8 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -184,6 +184,18 @@ pub struct GenerateArgs {
     /// Over how many days.
     #[arg(long, default_value_t = 120)]
     pub days: u32,
+    /// How many transactions in a million belong to a labelled pattern of laundering, about.
+    #[arg(long, default_value_t = 1_000, value_name = "PPM")]
+    pub suspicious: u32,
+    /// How many in a million arrive late: their time is earlier than their place.
+    #[arg(long, default_value_t = 0, value_name = "PPM")]
+    pub late: u32,
+    /// How many hours late at most.
+    #[arg(long, default_value_t = 48, value_name = "HOURS")]
+    pub late_hours: u32,
+    /// How many in a million repeat an earlier one to the last byte.
+    #[arg(long, default_value_t = 0, value_name = "PPM")]
+    pub duplicates: u32,
     /// The instant at which they end, RFC 3339: part of what makes the same bytes.
     #[arg(long, default_value = "2026-01-01T00:00:00Z", value_parser = instant)]
     pub until: riskmesh_core::Timestamp,

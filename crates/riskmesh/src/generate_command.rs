@@ -12,6 +12,10 @@ pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
     let plan = Plan {
         entries: args.transactions,
         days: args.days,
+        suspicious_ppm: args.suspicious,
+        late_ppm: args.late,
+        late_max_hours: args.late_hours,
+        duplicate_ppm: args.duplicates,
         ..Plan::of_clients(args.seed, args.clients, args.until.millis())
     };
     let generator = Generator::new(plan)?;

@@ -1,7 +1,7 @@
 //! What a scoring comes to: everything about a client's risk that callers can see, apart from when it changed.
 
 use risk::score::Floor;
-use risk::{Band, Pillar, Score, StateHash};
+use risk::{Band, Score, StateHash};
 use riskmesh_core::Timestamp;
 
 /// A client's risk as of an instant.
@@ -80,8 +80,7 @@ impl Reason {
     fn of_floor(floor: &Floor) -> Self {
         Self {
             code: floor.code.to_string(),
-            // All floors there are concern the client's countries.
-            pillar: Pillar::Geography.as_str().to_owned(),
+            pillar: floor.pillar.as_str().to_owned(),
             points: floor.at_least.into(),
             text: floor.text.clone(),
             transactions: Vec::new(),
@@ -94,13 +93,14 @@ impl Reason {
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use risk::{ClientProfile, Country, Model, RefData};
+    use risk::{ClientProfile, Country, Facts, Model, RefData};
 
     /// The score of a client of whom nothing is known, with another value.
     pub(crate) fn score(value: u8) -> Score {
         let model = Model::builtin().unwrap();
         let profile = ClientProfile::default();
-        let score = risk::score(&profile, &[], &model, &RefData::builtin().unwrap(), 3_600_000);
+        let facts = Facts { profile: &profile, accounts: &[], network: None, screening: None };
+        let score = risk::score(&facts, &model, &RefData::builtin().unwrap(), 3_600_000);
         Score { value, band: Band::of(value, &model.bands), ..score }
     }
 
@@ -121,7 +121,8 @@ pub(crate) mod tests {
         let profile =
             ClientProfile { residence: Some(Country::new("KP").unwrap()), ..ClientProfile::default() };
         let (model, refdata) = (Model::builtin().unwrap(), RefData::builtin().unwrap());
-        let score = risk::score(&profile, &[], &model, &refdata, 3_600_000);
+        let facts = Facts { profile: &profile, accounts: &[], network: None, screening: None };
+        let score = risk::score(&facts, &model, &refdata, 3_600_000);
         let assessment = Assessment::of(&score);
         assert!(assessment.reasons[0].floor && assessment.reasons[0].points == 85);
         assert_eq!(assessment.score, 85);

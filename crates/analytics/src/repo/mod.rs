@@ -4,6 +4,7 @@ mod assessment;
 pub(crate) mod history;
 pub(crate) mod hours;
 pub(crate) mod list;
+pub(crate) mod onlookers;
 pub(crate) mod scores;
 pub(crate) mod sweeps;
 

@@ -8,7 +8,7 @@ use crate::Config;
 use crate::repo::scores::Scores;
 use api::analytics::v2::ListAnalyticsHistoryRequest;
 use api::events::v1::RiskScoreChanged;
-use api::transactions::v1::{Transaction, TransactionType};
+use api::transactions::v1::{Direction, Transaction, TransactionType};
 use bus::kinds;
 use riskmesh_core::{ClientId, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,13 +29,26 @@ fn fake() -> Arc<Fake> {
 }
 
 /// Their entries.
-fn entries() -> [(&'static str, Transaction); 4] {
+fn entries() -> [(&'static str, Transaction); 7] {
     let cash = |id: &str, account: &str, hours_ago: i64| Transaction {
         amount: "9500.00".into(),
         r#type: TransactionType::Cash.into(),
         ..entry(id, account, Timestamp(NOW.0 - hours_ago * 3_600_000))
     };
+    // Told of by the payer alone: what the receiver's score then depends on is another client's entry.
+    let paid = |id: &str, account: &str, to: &str, hours_ago: i64| Transaction {
+        amount: "5000.00".into(),
+        counterparty_account: to.into(),
+        ..entry(id, account, Timestamp(NOW.0 - hours_ago * 3_600_000))
+    };
+    let back = Transaction {
+        direction: Direction::Credit.into(),
+        ..paid("t-7", "0000000011", "DE00123456781234567890", 3)
+    };
     [
+        ("1", paid("t-5", "0000000011", "0000000021", 5)),
+        ("1", back),
+        ("2", paid("t-6", "0000000021", "DE00123456781234567890", 4)),
         ("1", cash("t-1", "0000000011", 1)),
         ("2", cash("t-2", "0000000021", 2)),
         ("1", cash("t-3", "0000000011", 50)),
@@ -148,6 +161,8 @@ fn killed_at_any_write_and_started_again_everything_is_as_if_nothing_had_happene
     kill_at_every_write(&publish, &async |world: &World| {
         publish(world).await;
         assert_all(world, &["1", "2"]).await;
+        let reasons = world.risk("1").await.risk.unwrap().reasons;
+        assert!(reasons.iter().any(|reason| reason.code == "ROUND_TRIPPING"));
         assert_eq!(alerts(world).await.len(), 1);
         let changes = world.published(&kinds::RISK_SCORE_CHANGED).await;
         for risk in world.risks().await {

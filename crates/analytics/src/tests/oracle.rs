@@ -6,7 +6,7 @@ use crate::domain::assessment::Assessment;
 use crate::domain::{entry, profile};
 use crate::tables::ACCOUNT_STATE;
 use api::analytics::v2;
-use risk::{AccountView, Entry, Hour, HourState, Model, RefData, state};
+use risk::{AccountView, Entry, Facts, Hour, HourState, Model, RefData, state};
 use store::{TokenScan, limits};
 
 struct Account {
@@ -46,7 +46,12 @@ pub(super) fn assess(fake: &Fake, client: &str) -> Assessment {
     let views: Vec<AccountView<'_>> = std::iter::zip(&accounts, &hours)
         .map(|(account, hours)| AccountView { account: account.id, hours, retained: &account.entries })
         .collect();
-    Assessment::of(&risk::score(&profile, &views, &model, &refdata, as_of.end_ms()))
+    let network = risk::network::explore(&views, &model, &refdata, as_of.end_ms(), |account, _| {
+        let rows = fake.entries_of(TENANT, &account.to_string());
+        rows.iter().map(|row| entry::read(row).unwrap()).collect()
+    });
+    let facts = Facts { profile: &profile, accounts: &views, network: network.as_ref(), screening: None };
+    Assessment::of(&risk::score(&facts, &model, &refdata, as_of.end_ms()))
 }
 
 /// Asserts that a risk is this assessment, to the last field.

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
+use store::TokenScan;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -26,14 +27,44 @@ fn two_clients() -> Arc<Fake> {
     let fake = Arc::new(Fake::default());
     fake.put_client(TENANT, client("1", "IE", NOW));
     fake.put_client(TENANT, client("2", "DE", NOW));
-    for (id, owner) in [("0000000011", "1"), ("0000000012", "1"), ("0000000021", "2")] {
-        fake.put_account(TENANT, account(id, owner));
+    for id in ["0000000011", "0000000012", "0000000021"] {
+        fake.put_account(TENANT, account(id, owner(id)));
     }
     fake
 }
 
-fn owner(account: &str) -> &'static str {
-    if account == "0000000021" { "2" } else { "1" }
+/// Four clients with five accounts among them.
+fn four_clients() -> Arc<Fake> {
+    let fake = two_clients();
+    for (id, account_id) in [("3", "0000000031"), ("4", "0000000041")] {
+        fake.put_client(TENANT, client(id, "IE", NOW));
+        fake.put_account(TENANT, account(account_id, id));
+    }
+    fake
+}
+
+/// The client of one of these accounts.
+fn owner(account: &str) -> &str {
+    &account[8..9]
+}
+
+/// A transfer from an account to another one, each with its own entry.
+fn transfer(id: &str, from: &str, to: &str, amount: &str, at: Timestamp) -> [Transaction; 2] {
+    let side = |own: &str, other: &str, direction: Direction| Transaction {
+        transfer_id: id.into(),
+        direction: direction.into(),
+        amount: amount.into(),
+        counterparty_account: other.into(),
+        counterparty_country: "IE".into(),
+        ..entry(&format!("{id}-{own}"), own, at)
+    };
+    [side(from, to, Direction::Debit), side(to, from, Direction::Credit)]
+}
+
+/// The transactions that a client's reason of this code names.
+async fn named(world: &World, client: &str, code: &str) -> Option<Vec<String>> {
+    let reasons = world.risk(client).await.risk.unwrap().reasons;
+    reasons.into_iter().find(|reason| reason.code == code).map(|reason| reason.transaction_ids)
 }
 
 fn id(client: &str) -> ClientId {
@@ -47,20 +78,25 @@ fn tenant() -> TenantId {
 /// Entries over 150 days, so that some lie before every window; close enough together that typologies are hit.
 fn entries() -> impl Strategy<Value = Vec<Transaction>> {
     let one = (
-        prop::sample::select(&["0000000011", "0000000012", "0000000021"][..]),
+        prop::sample::select(&["0000000011", "0000000012", "0000000021", "0000000031", "0000000041"][..]),
         prop_oneof![0..150 * 24_i64, 0..30_i64],
         0..HOUR,
         prop::sample::select(&["9500.00", "120.50", "8200.00", "30000.00"][..]),
         prop::sample::select(&[TransactionType::Cash, TransactionType::Transfer][..]),
         prop::bool::ANY,
-        0..9_u8,
+        0..14_u8,
     );
     let one = one.prop_map(|(account, hours_ago, within, amount, kind, debit, party)| Transaction {
         direction: if debit { Direction::Debit } else { Direction::Credit }.into(),
         amount: amount.into(),
         r#type: kind.into(),
         channel: Channel::Branch.into(),
-        counterparty_account: format!("party-{party}"),
+        counterparty_account: match party {
+            9.. => ["0000000011", "0000000012", "0000000021", "0000000031", "0000000041"]
+                [usize::from(party - 9)]
+            .into(),
+            _ => format!("party-{party}"),
+        },
         counterparty_country: if party == 0 { "IR" } else { "FR" }.into(),
         ..entry("", account, Timestamp(NOW.0 - hours_ago * HOUR - within))
     });
@@ -88,13 +124,13 @@ proptest! {
         split in 1_usize..20,
     ) {
         runtime().block_on(async {
-            let (directory, fake) = (tempfile::tempdir().unwrap(), two_clients());
+            let (directory, fake) = (tempfile::tempdir().unwrap(), four_clients());
             let world = World::start(directory.path(), &fake).await;
             // Everything once, in the order drawn, with repeats in between; recorded just before it is first told of.
             let drawn = order.iter().map(|index| index.get(&entries));
             let all: Vec<&Transaction> = drawn.chain(&entries).collect();
             for chunk in all.chunks(split) {
-                let mut records = vec![changed("2"), changed("1")];
+                let mut records = Vec::from(["4", "2", "1", "3"].map(changed));
                 for entry in chunk {
                     fake.record(TENANT, (*entry).clone());
                     records.push(recorded(owner(&entry.account_id), entry));
@@ -102,7 +138,7 @@ proptest! {
                 world.publish(records).await;
             }
             world.caught_up().await;
-            assert_all(&world, &["1", "2"]).await;
+            assert_all(&world, &["1", "2", "3", "4"]).await;
             world.stop().await;
         });
     }
@@ -169,6 +205,87 @@ async fn an_entry_that_comes_after_every_window_has_passed_it_still_counts() {
         "the client is observed for longer"
     );
     assert_all(&world, &["1", "2"]).await;
+    world.stop().await;
+}
+
+/// A round through three clients, whose six entries come in each order that there is of the three transfers and of their sides: whichever
+/// comes last, the scores of all three are computed anew, though only one of them has anything new.
+#[tokio::test]
+async fn a_late_entry_of_one_account_makes_the_scores_of_all_on_the_round_new() {
+    let round = [
+        transfer("a", "0000000021", "0000000031", "5000.00", Timestamp(NOW.0 - 9 * DAY)),
+        transfer("b", "0000000031", "0000000041", "4900.00", Timestamp(NOW.0 - 8 * DAY)),
+        transfer("c", "0000000041", "0000000021", "4800.00", Timestamp(NOW.0 - 7 * DAY)),
+    ]
+    .concat();
+    for last in 0..round.len() {
+        let (directory, fake) = (tempfile::tempdir().unwrap(), four_clients());
+        let world = World::start(directory.path(), &fake).await;
+        world.publish(["1", "2", "3", "4"].map(changed).into()).await;
+        for at in (last + 1..=last + round.len()).map(|at| at % round.len()) {
+            let entry = &round[at];
+            world.record(owner(&entry.account_id), std::slice::from_ref(entry)).await;
+            world.caught_up().await;
+        }
+        for client in ["2", "3", "4"] {
+            assert!(named(&world, client, "ROUND_TRIPPING").await.is_some(), "client {client}, {last} last");
+        }
+        assert_all(&world, &["1", "2", "3", "4"]).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_entry_is_news_for_those_who_looked_at_its_account_and_for_nobody_else() {
+    let (directory, fake) = (tempfile::tempdir().unwrap(), four_clients());
+    let world = World::start(directory.path(), &fake).await;
+    // Client 2 passes on what it got, so it is looked at where that came from and where it went; 4 has small amounts only.
+    let both = transfer("a", "0000000031", "0000000021", "5000.00", Timestamp(NOW.0 - 9 * DAY));
+    let on = transfer("b", "0000000021", "0000000011", "5000.00", Timestamp(NOW.0 - 8 * DAY));
+    let small = transfer("c", "0000000041", "0000000021", "50.00", Timestamp(NOW.0 - 8 * DAY));
+    for entry in [both, on, small].concat() {
+        world.record(owner(&entry.account_id), std::slice::from_ref(&entry)).await;
+    }
+    world.caught_up().await;
+    let scored = async || -> Vec<i64> {
+        let scores = Scores::new(world.store.clone());
+        let mut revisions = Vec::new();
+        for client in ["1", "2", "3", "4"] {
+            revisions.push(scores.latest(&tenant(), &id(client)).await.unwrap().unwrap().revision);
+        }
+        revisions
+    };
+    let before = scored().await;
+    world.record("3", &[entry("d", "0000000031", Timestamp(NOW.0 - 20 * DAY))]).await;
+    world.caught_up().await;
+    let after = scored().await;
+    let new: Vec<i64> = std::iter::zip(before, after).map(|(before, after)| after - before).collect();
+    assert_eq!(new, [0, 1, 1, 0]);
+    assert_all(&world, &["1", "2", "3", "4"]).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_that_everybody_deals_with_is_not_followed_and_its_entries_are_news_for_nobody() {
+    let (directory, fake) = (tempfile::tempdir().unwrap(), four_clients());
+    let world = World::start(directory.path(), &fake).await;
+    let busy: Vec<_> = (0..1_001)
+        .map(|n| entry(&format!("x{n}"), "0000000041", Timestamp(NOW.0 - DAY - n * HOUR / 2)))
+        .collect();
+    world.record("4", &busy).await;
+    let there = transfer("a", "0000000021", "0000000041", "5000.00", Timestamp(NOW.0 - 9 * DAY));
+    let back = transfer("b", "0000000041", "0000000021", "5000.00", Timestamp(NOW.0 - 8 * DAY));
+    for entry in [there, back].concat() {
+        world.record(owner(&entry.account_id), std::slice::from_ref(&entry)).await;
+    }
+    world.caught_up().await;
+    assert_eq!(named(&world, "2", "NETWORK_CUT").await, Some(Vec::new()));
+    let page = world.store.token_scan(TokenScan::new(&crate::tables::ONLOOKERS, 10)).await.unwrap();
+    let watched: BTreeSet<&str> = page.rows.iter().map(|row| row.text("account_id").unwrap()).collect();
+    assert_eq!(watched, BTreeSet::from(["0000000021"]), "the busy one looks at the other, not the other way");
+    world.publish(vec![changed("1"), changed("3")]).await;
+    world.caught_up().await;
+    assert_all(&world, &["1", "2", "3", "4"]).await;
     world.stop().await;
 }
 

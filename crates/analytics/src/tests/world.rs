@@ -84,10 +84,11 @@ impl World {
         let service = Service::new(config, deps).unwrap();
         let relay = outbox::Config { takeover: Takeover::Immediate, ..outbox::Config::default() };
         let relay = Relay::new(outbox, bus.clone(), service.sources(), relay).unwrap();
-        let Consume { refresh, scorer, .. } = &service.consume;
+        let Consume { refresh, scorer, onlookers, .. } = &service.consume;
         let consume = Consume {
             refresh: refresh.clone(),
             scorer: scorer.clone(),
+            onlookers: onlookers.clone(),
             handled: Handled::default(),
             at_once: 4,
         };

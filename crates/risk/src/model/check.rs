@@ -40,6 +40,7 @@ pub(super) fn card(card: &Scorecard) -> Checked {
     customer(&card.customer)?;
     behaviour(&card.behaviour, card.window.retained_ms())?;
     comparisons(&card.behaviour, &card.window)?;
+    network(card)?;
     product(&card.product)?;
     let confidence = &card.confidence;
     ensure(
@@ -129,11 +130,60 @@ fn comparisons(behaviour: &Behaviour, window: &Window) -> Checked {
     Ok(())
 }
 
+/// The rules over the network, where a model has them.
+fn network(card: &Scorecard) -> Checked {
+    let behaviour = &card.behaviour;
+    let amounts = "1 to 10000 for amount-bp";
+    if let Some(rule) = &behaviour.round_tripping {
+        let key = "behaviour.round-tripping";
+        ensure((2..=8).contains(&rule.max_length), key, "2 to 8 for max-length")?;
+        ensure((2..=rule.max_length).contains(&rule.min_length), key, "2 to max-length for min-length")?;
+        ensure(
+            is_bp(rule.amount_bp) && (1..=366).contains(&rule.days),
+            key,
+            "1 to 366 for days, amount-bp 1 to 10000",
+        )?;
+    }
+    if let Some(rule) = &behaviour.scatter_gather {
+        let key = "behaviour.scatter-gather";
+        ensure(
+            rule.min_between >= 2 && (1..=366).contains(&rule.days),
+            key,
+            "at least 2 for min-between, 1 to 366 for days",
+        )?;
+        ensure(is_bp(rule.amount_bp), key, amounts)?;
+    }
+    if let Some(rule) = &behaviour.gather_scatter {
+        let key = "behaviour.gather-scatter";
+        let fits = rule.hours >= 1 && i64::from(rule.hours) * HOUR_MS <= card.window.retained_ms();
+        ensure(
+            rule.min_counterparties >= 2 && fits,
+            key,
+            "at least 2 for min-counterparties, hours within window.retained-days",
+        )?;
+        ensure(is_bp(rule.amount_bp), key, amounts)?;
+    }
+    let Some(network) = &card.network else {
+        return ensure(behaviour.network_days().is_none(), "network", "there where a typology needs it");
+    };
+    ensure((1..=3).contains(&network.hops), "network.hops", "1 to 3")?;
+    ensure((1..=10_000).contains(&network.max_accounts), "network.max-accounts", "1 to 10000")?;
+    ensure((1..=100_000).contains(&network.max_entries), "network.max-entries", "1 to 100000")?;
+    ensure((1..=100_000_000).contains(&network.max_steps), "network.max-steps", "1 to 100000000")?;
+    ensure(network.cut_known_bp <= 10_000, "network.cut-known-bp", "0 to 10000")
+}
+
 /// Everything in the file that is points.
 fn points(card: &Scorecard) -> Vec<u8> {
     let (geography, channel) = (&card.geography, &card.channel);
     let (structuring, rapid) = (&card.behaviour.structuring, &card.behaviour.rapid_movement);
     let mut points = vec![card.unknown.points, card.floors.call_for_action, card.alerts.hysteresis];
+    points.extend(
+        [card.floors.sanction, card.floors.foreign_pep, card.floors.adverse_media].into_iter().flatten(),
+    );
+    if let Some(of) = &card.screening {
+        points.extend([of.sanctions, of.foreign_pep, of.domestic_pep, of.adverse_media]);
+    }
     points.extend([geography.call_for_action, geography.increased_monitoring, geography.unlisted]);
     points.extend([card.customer.r#type.individual, card.customer.r#type.company]);
     points.extend(card.customer.industry.points());
@@ -153,6 +203,15 @@ fn points(card: &Scorecard) -> Vec<u8> {
     }
     points.extend(card.behaviour.high_risk_flow.as_ref().map(|rule| rule.points));
     if let Some(rule) = &card.behaviour.benford {
+        points.extend([rule.points, rule.each_further, rule.cap]);
+    }
+    if let Some(rule) = &card.behaviour.round_tripping {
+        points.extend([rule.points, rule.each_further, rule.cap]);
+    }
+    if let Some(rule) = &card.behaviour.scatter_gather {
+        points.extend([rule.points, rule.each_further, rule.cap]);
+    }
+    if let Some(rule) = &card.behaviour.gather_scatter {
         points.extend([rule.points, rule.each_further, rule.cap]);
     }
     points.push(card.product.private_banking.points);

@@ -55,7 +55,7 @@ impl std::ops::Deref for Model {
 impl Model {
     /// The file that the program ships with.
     pub const BUILTIN: &'static str = include_str!("../../../../models/scorecard-2.toml");
-    /// The one that it shipped with before; without the typologies that compare with the past.
+    /// The one that it shipped with before; without the typologies that compare with the past and those over several accounts.
     pub const SCORECARD_1: &'static str = include_str!("../../../../models/scorecard-1.toml");
 
     /// Reads a model file, strictly.
@@ -146,7 +146,7 @@ mod tests {
         let mut models = Models::new(Model::builtin().unwrap());
         models.load(Model::parse(Model::SCORECARD_1).unwrap()).unwrap();
         let earlier = &models.get("scorecard-1").unwrap().behaviour;
-        assert!(earlier.spike.is_none() && earlier.benford.is_none());
+        assert!(earlier.spike.is_none() && earlier.benford.is_none() && earlier.round_tripping.is_none());
         assert!(models.default_model().behaviour.spike.is_some());
     }
 
@@ -169,6 +169,13 @@ mod tests {
         assert_eq!(key("over-maximum-bp = 15000", "over-maximum-bp = 9999"), "behaviour.spike");
         assert_eq!(key("share-bp = 1000", "share-bp = 0"), "behaviour.high-risk-flow");
         assert_eq!(key("min-count = 50", "min-count = 5"), "behaviour.benford");
+        assert_eq!(key("max-length = 6", "max-length = 9"), "behaviour.round-tripping");
+        assert_eq!(key("min-length = 3", "min-length = 7"), "behaviour.round-tripping");
+        assert_eq!(key("min-between = 4", "min-between = 1"), "behaviour.scatter-gather");
+        assert_eq!(key("hours = 168", "hours = 721"), "behaviour.gather-scatter");
+        assert_eq!(key("hops = 2", "hops = 4"), "network.hops");
+        assert_eq!(key("max-accounts = 64", "max-accounts = 0"), "network.max-accounts");
+        assert_eq!(key("foreign-pep = 80", "foreign-pep = 101"), "points");
         assert_eq!(
             key("min-counterparties = 5", "min-counterparties = 1"),
             "behaviour.fan-*.min-counterparties"

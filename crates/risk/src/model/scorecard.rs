@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{KindSet, MajorByCurrency, PointsByIndustry, Steps};
-use crate::time::DAY_MS;
+use crate::{screening::ListKind, time::DAY_MS};
 
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
@@ -130,6 +130,15 @@ section!(
         /// Amounts that nature does not make.
         #[serde(default)]
         benford: Option<Benford>,
+        /// Money that returns to where it started.
+        #[serde(default)]
+        round_tripping: Option<RoundTripping>,
+        /// One payer, many between, one receiver.
+        #[serde(default)]
+        scatter_gather: Option<ScatterGather>,
+        /// Many senders, one between, many receivers.
+        #[serde(default)]
+        gather_scatter: Option<GatherScatter>,
     }
 );
 section!(
@@ -196,6 +205,61 @@ section!(
         min_count: u32,
         /// The critical value of chi-square with 8 degrees of freedom, in thousandths.
         critical_milli: u32,
+    }
+);
+section!(
+    /// See [`crate::typology::round_tripping`].
+    RoundTripping {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How many transfers a round has at least.
+        min_length: u32,
+        /// And at most.
+        max_length: u32,
+        /// From the first to the last.
+        days: u32,
+        /// The least amount of a round as a part of its largest.
+        amount_bp: u32,
+        /// Whether a transfer must not be earlier than the one before it.
+        in_order: bool,
+    }
+);
+section!(
+    /// See [`crate::typology::scatter_gather`].
+    ScatterGather {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How many different parties between at least.
+        min_between: u32,
+        /// From the first payment to the last.
+        days: u32,
+        /// What a party between receives and passes on: the lesser as a part of the larger.
+        amount_bp: u32,
+    }
+);
+section!(
+    /// See [`crate::typology::gather_scatter`].
+    GatherScatter {
+        /// Points of the first hit.
+        points: u8,
+        /// Points of each further hit.
+        each_further: u8,
+        /// The most that the typology gives.
+        cap: u8,
+        /// How many different senders, and how many different receivers, at least.
+        min_counterparties: u32,
+        /// How long before the turn money comes, and how long after it goes, at most.
+        hours: u32,
+        /// What came and what went: the lesser as a part of the larger.
+        amount_bp: u32,
     }
 );
 section!(
@@ -313,6 +377,28 @@ section!(
     Floors {
         /// A country of the client is subject to a call for action.
         call_for_action: u8,
+        /// A hit on a sanctions list is confirmed.
+        #[serde(default)]
+        sanction: Option<u8>,
+        /// A hit on a list of foreign politically exposed persons is confirmed.
+        #[serde(default)]
+        foreign_pep: Option<u8>,
+        /// A hit in adverse media is confirmed.
+        #[serde(default)]
+        adverse_media: Option<u8>,
+    }
+);
+section!(
+    /// The screening pillar: points of a hit that matches wholly, by its list.
+    Severities {
+        /// See [`ListKind::Sanctions`].
+        sanctions: u8,
+        /// See [`ListKind::ForeignPep`].
+        foreign_pep: u8,
+        /// See [`ListKind::DomesticPep`].
+        domestic_pep: u8,
+        /// See [`ListKind::AdverseMedia`].
+        adverse_media: u8,
     }
 );
 section!(
@@ -341,6 +427,25 @@ section!(
     }
 );
 section!(
+    /// What is looked at around a client's accounts: see [`crate::network`].
+    Network {
+        /// Kinds of entry that count.
+        kinds: KindSet,
+        /// Smaller payments are not followed, in major units.
+        min_amount: MajorByCurrency,
+        /// How many steps away from the client's accounts entries are read.
+        hops: u32,
+        /// How many accounts are read at most.
+        max_accounts: u32,
+        /// An account with more entries in the time that matters is not followed.
+        max_entries: u32,
+        /// How many steps one search takes at most.
+        max_steps: u32,
+        /// The part of the behaviour pillar that is known where not all of the network was looked at.
+        cut_known_bp: u32,
+    }
+);
+section!(
     /// All that a model file says.
     Scorecard {
         /// Names the model in answers.
@@ -355,12 +460,18 @@ section!(
         unknown: Unknown,
         /// How far back.
         window: Window,
+        /// How far around.
+        #[serde(default)]
+        network: Option<Network>,
         /// Pillar.
         geography: Geography,
         /// Pillar.
         customer: Customer,
         /// Pillar.
         behaviour: Behaviour,
+        /// Pillar; unknown throughout where a model does not have it.
+        #[serde(default)]
+        screening: Option<Severities>,
         /// Pillar.
         product: Product,
         /// Pillar.
@@ -375,6 +486,26 @@ section!(
         reasons: Reasons,
     }
 );
+
+impl Severities {
+    /// Of this kind of list.
+    pub fn of(&self, list: ListKind) -> u8 {
+        match list {
+            ListKind::Sanctions => self.sanctions,
+            ListKind::ForeignPep => self.foreign_pep,
+            ListKind::DomesticPep => self.domestic_pep,
+            ListKind::AdverseMedia => self.adverse_media,
+        }
+    }
+}
+
+impl Behaviour {
+    /// The longest time between two payments of a pattern over the network; none where a model has no such pattern.
+    pub fn network_days(&self) -> Option<u32> {
+        let round = self.round_tripping.as_ref().map(|rule| rule.days);
+        round.max(self.scatter_gather.as_ref().map(|rule| rule.days))
+    }
+}
 
 impl Window {
     /// Milliseconds that entries are retained for the order-dependent rules.

@@ -6,7 +6,7 @@ use crate::{
     entry::{self, AccountId, Entry},
     hash::StateHash,
     model::Model,
-    profile::ClientProfile,
+    score::Facts,
     state::{HourState, StateHasher},
     time::{DAY_MS, Hour},
 };
@@ -74,13 +74,19 @@ impl<'a> Evidence<'a> {
         first.map_or(0, |first| (self.cutoff_ms.saturating_sub(first.start_ms()) / DAY_MS).unsigned_abs())
     }
 
-    pub(super) fn hash(&self, profile: &ClientProfile) -> StateHash {
+    pub(super) fn hash(&self, facts: &Facts<'_>) -> StateHash {
         let mut hasher = StateHasher::new();
-        hasher.profile(profile);
+        hasher.profile(facts.profile);
         for account in &self.accounts {
             hasher.account(account.id);
             account.hours.iter().for_each(|hour| hasher.hour(hour));
             account.entries.iter().for_each(|entry| hasher.entry(entry));
+        }
+        if let Some(network) = facts.network {
+            network.hash_into(&mut hasher);
+        }
+        if let Some(screening) = facts.screening {
+            hasher.screening(screening);
         }
         hasher.finish()
     }

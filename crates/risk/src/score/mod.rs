@@ -10,12 +10,14 @@ mod channel;
 mod confidence;
 mod customer;
 mod evidence;
+mod floors;
 mod flows;
 mod geography;
 mod maths;
 mod mean;
 mod product;
 mod reason;
+mod screening;
 
 use serde::Serialize;
 
@@ -33,8 +35,10 @@ use self::{
 use crate::{
     hash::StateHash,
     model::{Bands, Model},
+    network::Network,
     profile::ClientProfile,
-    refdata::{Listing, RefData},
+    refdata::RefData,
+    screening::{ListKind, Screening},
 };
 
 /// What a score is made of.
@@ -94,7 +98,7 @@ impl Pillar {
             Self::Geography => geography::assess(context),
             Self::Customer => customer::assess(context),
             Self::Behaviour => behaviour::assess(context),
-            Self::Screening => not_screened(context),
+            Self::Screening => screening::assess(context),
             Self::Product => product::assess(context),
             Self::Channel => channel::assess(context),
         }
@@ -156,6 +160,8 @@ pub struct Score {
     pub value: u8,
     /// What it means.
     pub band: Band,
+    /// Whether the client may not be served: a hit on a sanctions list is confirmed.
+    pub blocked: bool,
     /// How much it rests on.
     pub confidence: Confidence,
     /// The score before floors.
@@ -174,13 +180,28 @@ pub struct Score {
     pub refdata_version: String,
     /// As of when, milliseconds since the epoch. What is known of the hour that this lies in counts.
     pub as_of_ms: i64,
-    /// SHA-256 of the hours and entries that it was computed from.
+    /// SHA-256 of all that is known of the client that it was computed from.
     pub state_hash: StateHash,
+}
+
+/// What is known of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Apart from its transactions.
+    pub profile: &'a ClientProfile,
+    /// Its accounts. Neither the order of accounts, hours and entries nor repeats of them matter.
+    pub accounts: &'a [AccountView<'a>],
+    /// What is around them; `None` if nobody looked.
+    pub network: Option<&'a Network>,
+    /// What screening came to; `None` if nobody screened.
+    pub screening: Option<&'a Screening>,
 }
 
 /// What pillars see.
 struct Context<'a> {
     profile: &'a ClientProfile,
+    network: Option<&'a Network>,
+    screening: Option<&'a Screening>,
     evidence: Evidence<'a>,
     flows: Flows,
     model: &'a Model,
@@ -196,17 +217,12 @@ impl Context<'_> {
 }
 
 /// Scores a client as of an instant, by default the end of the hour of its newest applied event
-/// ([`crate::Hour::end_ms`]). Neither the order of accounts, hours and entries nor repeats of them matter.
-pub fn score(
-    profile: &ClientProfile,
-    accounts: &[AccountView<'_>],
-    model: &Model,
-    refdata: &RefData,
-    as_of_ms: i64,
-) -> Score {
+/// ([`crate::Hour::end_ms`]).
+pub fn score(facts: &Facts<'_>, model: &Model, refdata: &RefData, as_of_ms: i64) -> Score {
+    let Facts { profile, accounts, network, screening } = *facts;
     let evidence = Evidence::gather(accounts, model, as_of_ms);
     let flows = Flows::of(evidence.flow_hours(model), refdata.rates());
-    let context = Context { profile, evidence, flows, model, refdata, as_of_ms };
+    let context = Context { profile, network, screening, evidence, flows, model, refdata, as_of_ms };
 
     let outcomes = Pillar::ALL.map(|pillar| (pillar, pillar.weight(model), pillar.assess(&context)));
     let confidence = confidence::assess(&context, &outcomes);
@@ -222,16 +238,19 @@ pub fn score(
         outcomes.into_iter().zip(contributions).enumerate()
     {
         pillars[at] = PillarScore { pillar, points: outcome.points, weight_bp, contribution };
-        let worth = |reason: &Reason| reason.points > 0 || reason.contribution > 0;
+        let worth = |reason: &Reason| {
+            reason.points > 0 || reason.contribution > 0 || reason.code == ReasonCode::NetworkCut
+        };
         reasons.extend(explain(pillar, contribution, outcome.findings).filter(worth));
     }
     reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.contribution), reason.pillar, reason.code));
 
-    let floors = floors(&context);
+    let floors = floors::hold(&context);
     let value = floors.iter().map(|floor| floor.at_least).fold(additive, u8::max);
     Score {
         value,
         band: Band::of(value, &model.bands),
+        blocked: screening.is_some_and(|screening| screening.is_confirmed(ListKind::Sanctions)),
         confidence,
         additive,
         pillars,
@@ -241,7 +260,7 @@ pub fn score(
         model_hash: model.hash(),
         refdata_version: refdata.version().to_owned(),
         as_of_ms,
-        state_hash: context.evidence.hash(context.profile),
+        state_hash: context.evidence.hash(facts),
     }
 }
 
@@ -257,28 +276,6 @@ fn explain(pillar: Pillar, contribution: u8, findings: Vec<Finding>) -> impl Ite
         transactions: finding.transactions,
         transaction_count: finding.transaction_count,
     })
-}
-
-/// Conditions under which a score may not be lower.
-fn floors(context: &Context<'_>) -> Vec<Floor> {
-    let lists = context.refdata.countries();
-    let called = geography::countries(context).find(|(_, country, _)| {
-        country.is_some_and(|country| lists.listing(country) == Listing::CallForAction)
-    });
-    let floor = called.map(|(what, ..)| Floor {
-        code: ReasonCode::FloorCallForAction,
-        at_least: context.model.floors.call_for_action,
-        text: format!("{what} is subject to a FATF call for action"),
-    });
-    floor.into_iter().collect()
-}
-
-/// Screening is a service of its own; until a client is screened its pillar is unknown.
-fn not_screened(context: &Context<'_>) -> Outcome {
-    let points = context.model.unknown.points;
-    let text = "the client was not screened against sanctions, PEP and adverse media lists";
-    let finding = Finding::new(ReasonCode::DataMissingScreening, points, 1, text);
-    Outcome { points, known_bp: 0, findings: vec![finding] }
 }
 
 fn no_transactions_finding(context: &Context<'_>) -> Finding {

@@ -28,6 +28,12 @@ macro_rules! reason_codes {
 reason_codes! {
     /// A country of the client is subject to a call for action: the score is at least the model's floor.
     FloorCallForAction = "FLOOR_CALL_FOR_ACTION",
+    /// A hit on a sanctions list is confirmed: the score is at least the model's floor, and the client is blocked.
+    FloorSanction = "FLOOR_SANCTION",
+    /// The client is a foreign politically exposed person: the score is at least the model's floor.
+    FloorForeignPep = "FLOOR_FOREIGN_PEP",
+    /// Adverse media on the client is confirmed: the score is at least the model's floor.
+    FloorAdverseMedia = "FLOOR_ADVERSE_MEDIA",
     /// A country of the client is subject to a call for action.
     CountryCallForAction = "COUNTRY_CALL_FOR_ACTION",
     /// A country of the client is under increased monitoring.
@@ -60,6 +66,20 @@ reason_codes! {
     HighRiskFlow = "HIGH_RISK_FLOW",
     /// First digits of amounts that do not follow Benford's law.
     Benford = "BENFORD",
+    /// Money that returns to where it started.
+    RoundTripping = "ROUND_TRIPPING",
+    /// One payer, many between, one receiver.
+    ScatterGather = "SCATTER_GATHER",
+    /// Many senders, and then many receivers.
+    GatherScatter = "GATHER_SCATTER",
+    /// Not all of the network around the client's accounts was looked at.
+    NetworkCut = "NETWORK_CUT",
+    /// A hit on a sanctions list, open or confirmed.
+    ScreeningSanctions = "SCREENING_SANCTIONS",
+    /// A hit on a list of politically exposed persons, open or confirmed.
+    ScreeningPep = "SCREENING_PEP",
+    /// A hit in adverse media, open or confirmed.
+    ScreeningAdverseMedia = "SCREENING_ADVERSE_MEDIA",
     /// Share of cash.
     ProductCash = "PRODUCT_CASH",
     /// Share of flow that crosses the border.
@@ -141,6 +161,8 @@ pub struct Reason {
 pub struct Floor {
     /// Which condition.
     pub code: ReasonCode,
+    /// Which pillar it belongs to.
+    pub pillar: Pillar,
     /// The least score.
     pub at_least: u8,
     /// One sentence for people.

@@ -9,7 +9,9 @@ use super::*;
 use crate::{
     code::{Country, Currency},
     entry::{AccountId, Channel, Direction, Entry, Kind},
+    network,
     profile::{ClientType, Industry},
+    screening::{ListHit, Review},
     state::{self, HourState},
     testing::{ACCOUNT, amount, counterparty, country, entries, entry},
     time::{DAY_MS, Day, HOUR_MS},
@@ -49,7 +51,67 @@ fn of_entries(profile: &ClientProfile, entries: &[Entry]) -> Score {
         .iter()
         .map(|(account, hours, retained)| AccountView { account: *account, hours, retained })
         .collect();
-    score(profile, &views, &model(), &refdata(), NOW)
+    of_views(profile, &views)
+}
+
+/// With nobody else around.
+fn of_views(profile: &ClientProfile, views: &[AccountView<'_>]) -> Score {
+    let (model, refdata) = (model(), refdata());
+    let network = network::explore(views, &model, &refdata, NOW, |_, _| Vec::new());
+    let facts = Facts { profile, accounts: views, network: network.as_ref(), screening: None };
+    score(&facts, &model, &refdata, NOW)
+}
+
+/// Of whom everything is known but what screening came to.
+fn screened(hits: &[ListHit]) -> Score {
+    let (model, refdata, rows) = (model(), refdata(), quiet_life());
+    let (hours, account) = (state::hours(&rows), AccountId::new(ACCOUNT).unwrap());
+    let views = [AccountView { account, hours: &hours, retained: &rows }];
+    let network = network::explore(&views, &model, &refdata, NOW, |_, _| Vec::new());
+    let screening = Screening::new(hits.iter().copied());
+    let profile = &person();
+    let facts = Facts { profile, accounts: &views, network: network.as_ref(), screening: Some(&screening) };
+    score(&facts, &model, &refdata, NOW)
+}
+
+const fn hit(list: ListKind, review: Review, match_bp: u16) -> ListHit {
+    ListHit { list, review, match_bp }
+}
+
+#[test]
+fn a_client_on_no_list_has_no_points_for_it_and_the_confidence_of_all_that_is_known() {
+    let score = screened(&[]);
+    assert_eq!((points(&score, Pillar::Screening), score.confidence.bp()), (0, 10_000));
+    assert!(!codes(&score).contains(&ReasonCode::DataMissingScreening) && !score.blocked);
+}
+
+#[test]
+fn an_open_hit_is_worth_its_match_by_the_severity_of_its_list() {
+    let worth = |hits: &[ListHit]| points(&screened(hits), Pillar::Screening);
+    assert_eq!(worth(&[hit(ListKind::Sanctions, Review::Open, 8_750)]), 88);
+    assert_eq!(worth(&[hit(ListKind::ForeignPep, Review::Open, 9_000)]), 72);
+    assert_eq!(worth(&[hit(ListKind::DomesticPep, Review::Open, u16::MAX)]), 60);
+    let both =
+        [hit(ListKind::AdverseMedia, Review::Open, 5_000), hit(ListKind::Sanctions, Review::Open, 7_000)];
+    let score = screened(&both);
+    assert_eq!(points(&score, Pillar::Screening), 70, "the best of them");
+    assert!(codes(&score).contains(&ReasonCode::ScreeningSanctions));
+    assert!(codes(&score).contains(&ReasonCode::ScreeningAdverseMedia));
+    assert!(score.floors.is_empty() && !score.blocked, "nobody has confirmed anything");
+}
+
+#[test]
+fn what_is_confirmed_sets_its_floor() {
+    let of = |list| {
+        let score = screened(&[hit(list, Review::Confirmed, 1)]);
+        let floors: Vec<_> = score.floors.iter().map(|floor| (floor.code, floor.at_least)).collect();
+        (floors, score.value, score.blocked)
+    };
+    assert_eq!(of(ListKind::Sanctions), (vec![(ReasonCode::FloorSanction, 100)], 100, true));
+    assert_eq!(of(ListKind::ForeignPep), (vec![(ReasonCode::FloorForeignPep, 70)], 70, false));
+    assert_eq!(of(ListKind::AdverseMedia), (vec![(ReasonCode::FloorAdverseMedia, 50)], 50, false));
+    let (floors, value, blocked) = of(ListKind::DomesticPep);
+    assert!(floors.is_empty() && value < 50 && !blocked);
 }
 
 fn points(score: &Score, pillar: Pillar) -> u8 {
@@ -91,7 +153,7 @@ fn a_quiet_client_is_low_and_every_point_has_a_reason() {
 
 #[test]
 fn a_client_of_whom_nothing_is_known_is_fifty_throughout() {
-    let score = score(&ClientProfile::default(), &[], &model(), &refdata(), NOW);
+    let score = of_views(&ClientProfile::default(), &[]);
     assert_eq!((score.value, score.band), (50, Band::Medium));
     assert!(score.pillars.iter().all(|pillar| pillar.points == 50));
     assert_eq!(score.confidence.bp(), 0);
@@ -384,7 +446,7 @@ proptest! {
             AccountView { account, hours: &hours[..cut], retained: &rows[..rows.len() / 2] },
             AccountView { account, hours: &hours[cut / 2..], retained: &[] },
         ];
-        let got = score(&profile, &views, &model(), &refdata(), NOW);
+        let got = of_views(&profile, &views);
         prop_assert_eq!(serde_json::to_string(&got).unwrap(), expected);
     }
 
@@ -393,6 +455,29 @@ proptest! {
         let base = of_entries(&person(), &rows);
         let more = [rows, vec![entry("one-more", NOW - 1)]].concat();
         prop_assert_ne!(of_entries(&person(), &more).state_hash, base.state_hash);
+    }
+
+    #[test]
+    fn hits_in_any_order_and_number_give_the_same_score_and_their_parts_sum_to_it(
+        mut hits in prop::collection::vec(
+            (
+                prop::sample::select(&[ListKind::Sanctions, ListKind::ForeignPep, ListKind::DomesticPep, ListKind::AdverseMedia][..]),
+                prop::sample::select(&[Review::Open, Review::Confirmed][..]),
+                0_u16..12_000,
+            ).prop_map(|(list, review, match_bp)| hit(list, review, match_bp)),
+            0..6,
+        ),
+    ) {
+        let score = screened(&hits);
+        hits.extend_from_slice(&hits.clone());
+        hits.reverse();
+        prop_assert_eq!(&screened(&hits), &score);
+        let by_reason: u32 = score.reasons.iter().map(|one| u32::from(one.contribution)).sum();
+        prop_assert_eq!(by_reason, u32::from(score.additive));
+        let blocked = hits.iter().any(|one| (one.list, one.review) == (ListKind::Sanctions, Review::Confirmed));
+        prop_assert_eq!(score.blocked, blocked);
+        prop_assert!(!blocked || score.value == 100);
+        prop_assert_ne!(score.state_hash, screened(&[hits.clone(), vec![hit(ListKind::DomesticPep, Review::Open, 12_001)]].concat()).state_hash);
     }
 
     #[test]

@@ -6,15 +6,19 @@
 use super::Error;
 
 pub(super) fn put_u128(out: &mut Vec<u8>, mut value: u128) {
+    while value > u128::from(u64::MAX) {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    put_u64(out, value as u64);
+}
+
+pub(super) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
     }
     out.push(value as u8);
-}
-
-pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
-    put_u128(out, u128::from(value));
 }
 
 pub(super) fn put_len(out: &mut Vec<u8>, value: usize) {

@@ -8,6 +8,7 @@ use crate::{
     entry::{AccountId, Entry},
     hash::{Hasher, StateHash},
     profile::{ClientProfile, Industry},
+    screening::Screening,
 };
 
 /// Feeds states into SHA-256, account by account. The hash depends on the order, so feed accounts and hours ascending;
@@ -23,24 +24,28 @@ impl Default for StateHasher {
     }
 }
 
+/// Bytes that are hashed at once: a call for each entry would cost more than its bytes.
+const PIECE: usize = 4_096;
+
 /// What follows in the stream: without these marks two different states could spell the same bytes.
 const PROFILE: u8 = b'P';
 const ACCOUNT: u8 = b'A';
 const HOUR: u8 = b'H';
 const ENTRY: u8 = b'E';
+const NETWORK: u8 = b'N';
+const SCREENING: u8 = b'S';
 
 impl StateHasher {
     /// A hash of nothing yet.
     pub fn new() -> Self {
         let mut hasher = Hasher::new();
         hasher.update(b"riskmesh state 1\n");
-        Self { hasher, buffer: Vec::with_capacity(256) }
+        Self { hasher, buffer: Vec::with_capacity(2 * PIECE) }
     }
 
     /// What is known of the client.
     pub fn profile(&mut self, profile: &ClientProfile) {
-        let out = &mut self.buffer;
-        out.clear();
+        let out = self.room();
         out.push(PROFILE);
         out.push(profile.client_type.map_or(u8::MAX, |kind| kind as u8));
         for country in [&profile.residence, &profile.nationality, &profile.incorporation] {
@@ -56,29 +61,43 @@ impl StateHasher {
             out.push(u8::from(at_ms.is_some()));
             put_i64(out, at_ms.unwrap_or_default());
         }
-        self.hasher.update(out);
     }
 
     /// What follows is this account's.
     pub fn account(&mut self, account: AccountId) {
-        self.buffer.clear();
-        self.buffer.push(ACCOUNT);
-        self.buffer.extend_from_slice(&account.number().to_be_bytes());
-        self.hasher.update(&self.buffer);
+        let out = self.room();
+        out.push(ACCOUNT);
+        out.extend_from_slice(&account.number().to_be_bytes());
+    }
+
+    /// What follows is of others' accounts, of which so many were left out.
+    pub fn network(&mut self, left_out: u32) {
+        let out = self.room();
+        out.push(NETWORK);
+        put_u64(out, u64::from(left_out));
+    }
+
+    /// What screening came to.
+    pub fn screening(&mut self, screening: &Screening) {
+        let out = self.room();
+        out.push(SCREENING);
+        put_len(out, screening.hits().len());
+        for hit in screening.hits() {
+            out.extend_from_slice(&[hit.list as u8, hit.review as u8]);
+            out.extend_from_slice(&hit.match_bp.to_be_bytes());
+        }
     }
 
     /// One hour of the account.
     pub fn hour(&mut self, hour: &HourState) {
-        self.buffer.clear();
-        self.buffer.push(HOUR);
-        hour.encode_into(&mut self.buffer);
-        self.hasher.update(&self.buffer);
+        let out = self.room();
+        out.push(HOUR);
+        hour.encode_into(out);
     }
 
     /// One retained entry of the account.
     pub fn entry(&mut self, entry: &Entry) {
-        let out = &mut self.buffer;
-        out.clear();
+        let out = self.room();
         out.push(ENTRY);
         put_i64(out, entry.at_ms);
         put_u64(out, entry.account.number());
@@ -99,11 +118,20 @@ impl StateHasher {
             put_len(out, text.len());
             out.extend_from_slice(text);
         }
-        self.hasher.update(out);
     }
 
     /// The hash of all that was fed.
-    pub fn finish(self) -> StateHash {
+    pub fn finish(mut self) -> StateHash {
+        self.hasher.update(&self.buffer);
         self.hasher.finish()
+    }
+
+    /// Where the next bytes go; what is there is hashed first if it is much.
+    fn room(&mut self) -> &mut Vec<u8> {
+        if self.buffer.len() >= PIECE {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
+        &mut self.buffer
     }
 }

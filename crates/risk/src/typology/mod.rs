@@ -7,8 +7,12 @@
 pub mod benford;
 pub mod dormant;
 pub mod fan;
+pub mod gather_scatter;
 pub mod high_risk_flow;
+mod joined;
 pub mod rapid_movement;
+pub mod round_tripping;
+pub mod scatter_gather;
 mod sigma;
 pub mod spike;
 pub mod structuring;
@@ -17,6 +21,7 @@ mod window;
 use crate::{
     entry::{AccountId, Entry},
     model::Model,
+    network::Network,
     refdata::RefData,
     score::ReasonCode,
     state::HourState,
@@ -32,6 +37,8 @@ pub struct Input<'a> {
     pub entries: &'a [&'a Entry],
     /// Its hours, ascending: for rules that need a longer memory than entries have.
     pub hours: &'a [&'a HourState],
+    /// What is around it, with its own payments in it; for patterns that run over several accounts.
+    pub network: Option<&'a Network>,
     /// Where thresholds come from.
     pub model: &'a Model,
     /// Country lists and rates.
@@ -59,6 +66,21 @@ impl Hit {
         let (first, last) = (entries.first()?, entries.last()?);
         let transactions = entries.iter().map(|entry| entry.id).collect();
         Some(Self { account, from_ms: first.at_ms, to_ms: last.at_ms, points, transactions })
+    }
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The hits, in the order of their first transactions.
+    pub hits: Vec<Hit>,
+    /// Whether the search came to its end, or to the model's bound.
+    pub complete: bool,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { hits: Vec::new(), complete: true }
     }
 }
 
@@ -93,6 +115,11 @@ pub trait Typology: Sync {
 
     /// Its hits on one account, in the order of their first transactions.
     fn detect(&self, input: &Input<'_>) -> Vec<Hit>;
+
+    /// The same, and whether all there is was looked at: for those whose work the model bounds.
+    fn search(&self, input: &Input<'_>) -> Found {
+        Found { hits: self.detect(input), complete: true }
+    }
 }
 
 /// All typologies, in the order in which they are reported.
@@ -105,6 +132,9 @@ pub const ALL: &[&dyn Typology] = &[
     &spike::Spike,
     &high_risk_flow::HighRiskFlow,
     &benford::Benford,
+    &round_tripping::RoundTripping,
+    &scatter_gather::ScatterGather,
+    &gather_scatter::GatherScatter,
 ];
 
 #[cfg(test)]

@@ -38,15 +38,19 @@ impl Typology for Spike {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let Some(rule) = &input.model.behaviour.spike else { return Vec::new() };
-        let mut days: BTreeMap<(Currency, Direction), BTreeMap<i32, u128>> = BTreeMap::new();
+        // Hours are ascending, and so are the days of each.
+        let mut days: BTreeMap<(Currency, Direction), Vec<(i32, u128)>> = BTreeMap::new();
         for hour in input.hours {
             for sums in &hour.state.currencies {
                 for direction in Direction::ALL {
                     let sum = sums.directions[direction.index()].flow.sum;
                     if sum > 0 {
                         let days = days.entry((sums.currency, *direction)).or_default();
-                        let total = days.entry(hour.hour.day().number()).or_default();
-                        *total = total.saturating_add(sum);
+                        let day = hour.hour.day().number();
+                        match days.last_mut().filter(|last| last.0 == day) {
+                            Some((_, total)) => *total = total.saturating_add(sum),
+                            None => days.push((day, sum)),
+                        }
                     }
                 }
             }
@@ -55,17 +59,21 @@ impl Typology for Spike {
         let mut hits = Vec::new();
         for ((currency, direction), totals) in &days {
             for day in &retained {
-                let Some(total) = totals.get(day) else { continue };
-                let past = totals.range(day.saturating_sub(rule.history_days as i32)..*day);
-                let past = past.fold(Past::default(), |mut past, (_, total)| {
+                let Ok(at) = totals.binary_search_by_key(day, |(day, _)| *day) else { continue };
+                let total = totals[at].1;
+                if total < u128::from(rule.min_total.minor(*currency)) {
+                    continue;
+                }
+                let from = day.saturating_sub(rule.history_days as i32);
+                let first = totals.partition_point(|(day, _)| *day < from);
+                let past = totals[first..at].iter().fold(Past::default(), |mut past, (_, total)| {
                     past.add(*total);
                     past
                 });
-                let enough = past.count >= u64::from(rule.min_days)
-                    && *total >= u128::from(rule.min_total.minor(*currency));
+                let enough = past.count >= u64::from(rule.min_days);
                 let above =
                     total.saturating_mul(10_000) > past.max.saturating_mul(u128::from(rule.over_maximum_bp));
-                if enough && (above || past.is_exceeded(*total, rule.sigmas)) {
+                if enough && (above || past.is_exceeded(total, rule.sigmas)) {
                     let theirs: Vec<&Entry> = input
                         .entries
                         .iter()

@@ -1,7 +1,7 @@
 //! What is around a client's accounts, read: entries of others' accounts, as far as crate `risk` wants to see them.
 //!
 //! The score depends on what is read here, so it must be computed anew when that changes: whoever looks is noted first, and an event of
-//! an account is news for those who looked at it too. See docs/adr/010.
+//! an account is news for those who looked at it too. See docs/adr/011.
 
 use crate::error::Error;
 use crate::inputs::Gather;

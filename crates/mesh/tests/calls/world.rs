@@ -3,7 +3,9 @@
 use api::analytics::v1::analytics_service_client::AnalyticsServiceClient;
 use api::analytics::v1::analytics_service_server::{AnalyticsService, AnalyticsServiceServer};
 use api::analytics::v1::{
-    Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsRequest, ListAnalyticsResponse,
+    Analytics, GetAnalyticsRequest, GetAnalyticsResponse, ListAnalyticsHistoryRequest,
+    ListAnalyticsHistoryResponse, ListAnalyticsRequest, ListAnalyticsResponse, WatchAnalyticsRequest,
+    WatchAnalyticsResponse,
 };
 use api::reference::v1 as rf;
 use api::reference::v1::reference_service_server::{ReferenceService, ReferenceServiceServer};
@@ -148,7 +150,23 @@ impl AnalyticsService for Analytic {
         &self,
         _: Request<ListAnalyticsRequest>,
     ) -> Result<Response<ListAnalyticsResponse>, Status> {
-        Err(Status::from(&Error::new(ErrorCode::NotImplemented)))
+        not_scripted()
+    }
+
+    async fn list_analytics_history(
+        &self,
+        _: Request<ListAnalyticsHistoryRequest>,
+    ) -> Result<Response<ListAnalyticsHistoryResponse>, Status> {
+        not_scripted()
+    }
+
+    type WatchAnalyticsStream = BoxStream<'static, Result<WatchAnalyticsResponse, Status>>;
+
+    async fn watch_analytics(
+        &self,
+        _: Request<WatchAnalyticsRequest>,
+    ) -> Result<Response<Self::WatchAnalyticsStream>, Status> {
+        not_scripted()
     }
 }
 

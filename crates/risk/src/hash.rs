@@ -67,8 +67,12 @@ fn round(lane: u64, input: u64) -> u64 {
     lane.wrapping_add(input.wrapping_mul(P2)).rotate_left(31).wrapping_mul(P1)
 }
 
+/// Four or eight bytes, the least significant first.
 fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))
+    match bytes.try_into() {
+        Ok(eight) => u64::from_le_bytes(eight),
+        Err(_) => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+    }
 }
 
 /// XXH64 with seed 0 (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>).

@@ -1,6 +1,7 @@
 //! Development tasks, run as `cargo xtask …`. What is measured here is never a test: it says how fast, a test says whether right.
 //! What is checked here needs tools that `cargo test` cannot bring.
 
+mod domain;
 mod load;
 mod openapi;
 mod portfolio;
@@ -13,6 +14,10 @@ mod times;
 mod transcode;
 
 use clap::{Parser, Subcommand};
+
+/// As the product does: what is measured in this process is measured with its allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Development tasks.
 #[derive(Debug, Parser)]
@@ -44,12 +49,15 @@ enum Suite {
     /// The upstream of that, which it starts itself.
     #[command(hide = true)]
     TranscodeUpstream,
+    /// The risk maths without a server: see docs/benchmarks/domain.md.
+    Domain(domain::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Bench { suite: Suite::Spine(args) } => spine::run(&args),
         Task::Bench { suite: Suite::Transcode(args) } => transcode::run(&args),
+        Task::Bench { suite: Suite::Domain(args) } => domain::run(&args),
         Task::Bench { suite: Suite::TranscodeUpstream } => transcode::serve_upstream(),
         Task::Openapi(args) => openapi::run(&args),
         Task::Portfolio(args) => portfolio::run(&args),
@@ -70,6 +78,9 @@ mod tests {
     fn cases_are_chosen_by_name() {
         assert!(Cli::try_parse_from(["xtask", "bench", "spine", "--json", "--only", "rest_get"]).is_ok());
         assert!(Cli::try_parse_from(["xtask", "bench", "spine", "--only", "restget"]).is_err());
+        assert!(
+            Cli::try_parse_from(["xtask", "bench", "domain", "--only", "kernel", "--rounds", "1"]).is_ok()
+        );
         let transcode = ["xtask", "bench", "transcode", "--only", "list_100", "--subject", "grpc-gateway"];
         assert!(Cli::try_parse_from(transcode).is_ok());
     }

@@ -212,9 +212,12 @@ impl Payment {
     /// If it is one that is worth following: of the kinds that count, with a party other than the account itself, large enough, and
     /// with an exchange rate.
     fn of(entry: &Entry, rule: &model::Network, refdata: &RefData) -> Option<Self> {
-        let (own, other) = (entry.account.party(), entry.counterparty?);
         let minor = entry.amount.minor().unsigned_abs();
-        if !rule.kinds.has(entry.kind) || own == other || minor < rule.min_amount.minor(entry.currency) {
+        if !rule.kinds.has(entry.kind) || minor < rule.min_amount.minor(entry.currency) {
+            return None;
+        }
+        let (own, other) = (entry.account.party(), entry.counterparty?);
+        if own == other {
             return None;
         }
         let amount = refdata.rates().to_base(u128::from(minor), entry.currency, Day::of(entry.at_ms))?;

@@ -5,6 +5,8 @@
 //! grouping nor repetition can show. The estimate is Ertl's (arXiv:1702.01284, algorithm 6), which needs no bias tables and no
 //! logarithm, in fixed point. Hashes of counterparties are kept, not the counterparties.
 
+use smallvec::SmallVec;
+
 use super::{
     Error,
     codec::{Reader, canonical, put_len},
@@ -23,13 +25,13 @@ pub struct Distinct(Form);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Form {
-    Exact(Vec<u64>),
+    Exact(SmallVec<[u64; 2]>),
     Dense(Box<[u8]>),
 }
 
 impl Default for Distinct {
     fn default() -> Self {
-        Self(Form::Exact(Vec::new()))
+        Self(Form::Exact(SmallVec::new()))
     }
 }
 
@@ -123,7 +125,7 @@ impl Distinct {
             return Ok(Self(Form::Dense(registers.into())));
         }
         canonical(n <= EXACT)?;
-        let mut hashes: Vec<u64> = Vec::with_capacity(n);
+        let mut hashes: SmallVec<[u64; 2]> = SmallVec::with_capacity(n);
         for _ in 0..n {
             let hash = u64::from_be_bytes(from.array()?);
             canonical(hashes.last().is_none_or(|last| *last < hash))?;

@@ -4,6 +4,8 @@
 //! 1/32 of its value wide. The index is shifts and masks only: DDSketch's logarithm, t-digest and KLL are not stable bit
 //! for bit. Merging is addition per bucket.
 
+use smallvec::SmallVec;
+
 use super::{
     Error,
     codec::{Reader, canonical, put_len, put_u64},
@@ -15,7 +17,7 @@ const SUB: u64 = 1 << SUB_BITS;
 /// Counts per bucket, sparse, in the order of the buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    buckets: Vec<(u16, u64)>,
+    buckets: SmallVec<[(u16, u64); 2]>,
 }
 
 /// Which bucket a value belongs to: the octave above the linear part, then its top five bits below the leading one.
@@ -78,7 +80,7 @@ impl Histogram {
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
         let n = from.len(2)?;
-        let mut buckets: Vec<(u16, u64)> = Vec::with_capacity(n);
+        let mut buckets: SmallVec<[(u16, u64); 2]> = SmallVec::with_capacity(n);
         for _ in 0..n {
             let at = u16::try_from(from.u64()?).map_err(|_| Error::NotCanonical)?;
             let count = from.u64()?;

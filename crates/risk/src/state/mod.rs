@@ -17,6 +17,8 @@ pub use hasher::StateHasher;
 pub use histogram::Histogram;
 pub use moments::{Flow, Moments};
 
+use smallvec::SmallVec;
+
 use self::codec::{Reader, canonical, put_i64, put_len};
 use crate::{
     code::{Country, Currency},
@@ -54,7 +56,7 @@ pub struct CurrencyState {
     pub channels: [Flow; Channel::COUNT + 1],
     /// By the other side's country, ascending. `None` comes first: it holds entries that have another side (anything but
     /// cash and fees) whose country is not known.
-    pub countries: Vec<(Option<Country>, Flow)>,
+    pub countries: SmallVec<[(Option<Country>, Flow); 1]>,
     /// Quantiles over both directions.
     pub amounts: Histogram,
 }
@@ -66,7 +68,7 @@ impl CurrencyState {
             directions: Default::default(),
             kinds: Default::default(),
             channels: Default::default(),
-            countries: Vec::new(),
+            countries: SmallVec::new(),
             amounts: Histogram::default(),
         }
     }
@@ -160,8 +162,8 @@ impl CurrencyState {
 /// What is kept of a set of entries of one account. The empty state is the identity of [`Self::merge`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Ascending by currency; most accounts have one.
-    pub currencies: Vec<CurrencyState>,
+    /// Ascending by currency. Most accounts have one, which is held in place: there are as many states as hours.
+    pub currencies: SmallVec<[CurrencyState; 1]>,
     /// Different counterparties, by [`Direction::index`].
     pub counterparties: [Distinct; Direction::COUNT],
 }
@@ -285,10 +287,12 @@ impl HourState {
 
 /// All hours that these rows of one account make, ascending. An id that occurs in two hours counts in one: the earlier.
 pub fn hours<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<HourState> {
-    entry::canonical(entries)
-        .chunk_by(|a, b| a.hour() == b.hour())
-        .map(|rows| HourState::of_canonical(rows[0].hour(), rows.iter().copied()))
-        .collect()
+    let rows = entry::canonical(entries);
+    let by_hour = || rows.chunk_by(|a, b| a.hour() == b.hour());
+    // Counted first: moving states while the list grows costs more than looking at the times twice.
+    let mut hours = Vec::with_capacity(by_hour().count());
+    hours.extend(by_hour().map(|rows| HourState::of_canonical(rows[0].hour(), rows.iter().copied())));
+    hours
 }
 
 #[cfg(test)]

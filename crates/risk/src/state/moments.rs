@@ -28,10 +28,12 @@ impl Flow {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        put_u64(out, self.count);
-        if self.count > 0 {
-            put_u128(out, self.sum);
+        // Nothing, which most are.
+        if self.count == 0 {
+            return out.push(0);
         }
+        put_u64(out, self.count);
+        put_u128(out, self.sum);
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {

@@ -60,7 +60,7 @@ fn what_is_kept_of_an_hour() {
     assert_eq!(euro.channels[Channel::COUNT], Flow { count: 1, sum: 300 });
     // Cash has no other side, so its country is not missing; the second transfer's is.
     assert_eq!(
-        euro.countries,
+        euro.countries.as_slice(),
         [(None, Flow { count: 1, sum: 20_000 }), (Some(country("DE")), Flow { count: 1, sum: 10_000 })]
     );
     assert_eq!(euro.cross_border(country("NA")), Flow { count: 1, sum: 10_000 });

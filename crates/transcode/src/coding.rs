@@ -23,6 +23,8 @@ use crate::error::BoxError;
 const STEP: usize = 16 << 10;
 /// The largest window of a zstd frame, as a power of two: 8 MiB.
 const ZSTD_WINDOW: u32 = 23;
+/// What libzstd says of a larger one; it gives no more than this text.
+const ZSTD_WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 /// Quality of what is coded on the fly: most of the gain for a part of the cost.
 const BROTLI_QUALITY: i32 = 4;
 const ZSTD_LEVEL: i32 = 3;
@@ -73,6 +75,9 @@ pub enum Error {
     /// They do not decode, or end too early.
     #[error("the bytes are not {}", .0.name())]
     Malformed(Coding),
+    /// They are zstd, and can be decoded only with more memory at hand than a decoder need have (RFC 9659).
+    #[error("its zstd window is larger than 8 MiB")]
+    Window,
     /// Decoded they are more than allowed.
     #[error("decoded the bytes are more than {0}")]
     TooLarge(usize),
@@ -101,7 +106,8 @@ impl Decoder {
 
     /// Decodes what fits into one step; nothing when all of the input is taken and more is needed.
     pub(crate) fn step(&mut self, input: &mut Bytes) -> Result<Vec<u8>, Error> {
-        let malformed = |_| Error::Malformed(self.coding);
+        let coding = self.coding;
+        let malformed = |error| malformed(coding, &error);
         let mut out = vec![0; STEP];
         let mut given = WriteBuffer::new_initialized(&mut out);
         loop {
@@ -109,13 +115,13 @@ impl Decoder {
                 if input.is_empty() {
                     break;
                 }
-                if self.coding == Coding::Brotli {
-                    return Err(Error::Malformed(self.coding));
+                if coding == Coding::Brotli {
+                    return Err(Error::Malformed(coding));
                 }
                 self.codec.reinit().map_err(malformed)?;
                 self.at_end = false;
             }
-            if input.is_empty() && self.coding == Coding::Gzip {
+            if input.is_empty() && coding == Coding::Gzip {
                 // Inflate takes it for an error if there is neither input nor anything left to give out.
                 self.codec.flush(&mut given).map_err(malformed)?;
                 break;
@@ -145,6 +151,11 @@ impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder").field("coding", &self.coding).finish_non_exhaustive()
     }
+}
+
+fn malformed(coding: Coding, error: &std::io::Error) -> Error {
+    let window = coding == Coding::Zstd && error.to_string().contains(ZSTD_WINDOW_TOO_LARGE);
+    if window { Error::Window } else { Error::Malformed(coding) }
 }
 
 /// Applies a coding.

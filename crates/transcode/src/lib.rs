@@ -95,5 +95,6 @@ pub use rule::BuildError;
 #[cfg(feature = "websocket")]
 pub use service::WebSocket;
 pub use service::{
-    Body, Matched, Protocol, Protocols, Transcoder, compress, connect_timeout, has_tag, weak_tag,
+    Body, Matched, Protocol, Protocols, Transcoder, accepted_coding, compress, connect_timeout, has_tag,
+    weak_tag,
 };

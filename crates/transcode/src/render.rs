@@ -62,9 +62,35 @@ pub trait ErrorRenderer: Send + Sync + 'static {
         [b"{\"error\":", &*body, b"}"].concat().into()
     }
 
+    /// What clients of gRPC, gRPC-Web and Connect are told instead of an error: their protocols have a shape of errors, and this has its
+    /// own code, words and details (`google.rpc.ErrorInfo`). Where its kind is [`Kind::Upstream`](crate::Kind::Upstream) it is told as a
+    /// service's would be, with its own HTTP status over Connect. By default an error is told as it is.
+    fn retell(&self, context: &ErrorContext<'_>, error: &Error) -> Option<Box<Error>> {
+        let _ = (context, error);
+        None
+    }
+
     /// The media type of the answers and the JSON Schema of their bodies, for OpenAPI documents. By default neither is told.
     fn schema(&self) -> Option<(&'static str, serde_json::Value)> {
         None
+    }
+}
+
+/// An error as clients are told of it: in its own words, or in the renderer's.
+#[derive(Debug)]
+pub(crate) enum Told<'a> {
+    Itself(&'a Error),
+    Retold(Box<Error>),
+}
+
+impl std::ops::Deref for Told<'_> {
+    type Target = Error;
+
+    fn deref(&self) -> &Error {
+        match self {
+            Self::Itself(error) => error,
+            Self::Retold(error) => error,
+        }
     }
 }
 

@@ -25,7 +25,10 @@ pub fn compress(asked: &HeaderMap, mut response: Response<Body>, smallest: usize
     if !depends_on_codings(&response, smallest) {
         return response;
     }
-    response.headers_mut().append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    let vary = HeaderValue::from_name(header::ACCEPT_ENCODING);
+    if !response.headers().get_all(header::VARY).iter().any(|value| *value == vary) {
+        response.headers_mut().append(header::VARY, vary);
+    }
     let Some(coding) = negotiate::answer_coding(asked) else { return response };
     let body = std::mem::replace(response.body_mut(), Body::empty());
     *response.body_mut() = match body.into_full() {
@@ -40,6 +43,12 @@ pub fn compress(asked: &HeaderMap, mut response: Response<Body>, smallest: usize
     };
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     response
+}
+
+/// The coding that the answer to a request with these headers may have, by `Accept-Encoding` (RFC 9110, section 12.5.3): the one that the
+/// client likes best; of those that it likes equally, the one that we do.
+pub fn accepted_coding(asked: &HeaderMap) -> Option<Coding> {
+    negotiate::answer_coding(asked)
 }
 
 /// Whether an answer is such that it is coded for those who accept that.

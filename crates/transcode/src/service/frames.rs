@@ -100,7 +100,7 @@ impl Frames {
         match coding::decode(coding, message, self.limit) {
             Ok(message) => Ok(Some(message.into())),
             Err(coding::Error::TooLarge(_)) => Err(bad("a message of the answer is larger than the limit")),
-            Err(coding::Error::Malformed(_)) => Err(bad("a message of the answer does not decode")),
+            Err(_) => Err(bad("a message of the answer does not decode")),
         }
     }
 

@@ -35,7 +35,7 @@ use prost_reflect::MethodDescriptor;
 use tower::Service;
 
 pub use body::Body;
-pub use coded::compress;
+pub use coded::{accepted_coding, compress};
 pub use connect::connect_timeout;
 pub use etag::{has_tag, weak_tag};
 pub use matched::Matched;
@@ -47,7 +47,7 @@ pub use websocket::WebSocket;
 use crate::builder::{Builder, Engine};
 use crate::coding::Coding;
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::render::ErrorContext;
+use crate::render::{ErrorContext, Told};
 use crate::request::{BodyLimit, Limits};
 use crate::router::Miss;
 use crate::rule::{BuildError, RoutePlan};
@@ -291,10 +291,15 @@ impl Engine {
     fn render_as(&self, protocol: Protocol, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {
         match protocol {
             Protocol::Rest | Protocol::WebSocket => self.render_rest(context, error),
-            Protocol::Grpc => passthrough::failed(error),
-            Protocol::GrpcWeb => passthrough::failed_web(error),
-            Protocol::Connect => connect::failed(context.method, context.headers, error),
+            Protocol::Grpc => passthrough::failed(&self.told(context, error)),
+            Protocol::GrpcWeb => passthrough::failed_web(&self.told(context, error)),
+            Protocol::Connect => connect::failed(self, context, error),
         }
+    }
+
+    /// The error that a client of another protocol than REST is told of.
+    fn told<'a>(&self, context: &ErrorContext<'_>, error: &'a Error) -> Told<'a> {
+        self.renderer.retell(context, error).map_or(Told::Itself(error), Told::Retold)
     }
 
     fn render_rest(&self, context: &ErrorContext<'_>, error: &Error) -> Response<Body> {

@@ -10,9 +10,11 @@ use tonic::Code;
 
 use super::Framing;
 use super::envelopes::{END, seal};
+use crate::builder::Engine;
 use crate::coding::Coding;
 use crate::error::{Error, Kind, http_status};
 use crate::plan::{Raw, Reader, put_len};
+use crate::render::{ErrorContext, Told};
 use crate::service::{Body, body, headers};
 
 #[derive(Serialize)]
@@ -46,25 +48,39 @@ impl<'a> Shown<'a> {
 }
 
 /// The answer to a request that failed before there was anything to answer.
-pub(in crate::service) fn failed(method: &Method, asked: &HeaderMap, error: &Error) -> Response<Body> {
+pub(in crate::service) fn failed(
+    engine: &Engine,
+    context: &ErrorContext<'_>,
+    error: &Error,
+) -> Response<Body> {
     // What is about HTTP is told by HTTP. Streams have no other errors than those at their end.
     let http = matches!(error.kind, Kind::MethodNotAllowed | Kind::UnsupportedMediaType);
-    match Framing::of(asked) {
-        Some(framing @ Framing::Stream(_)) if !http => stream(framing, &HeaderMap::new(), error),
+    match Framing::of(context.headers) {
+        Some(framing @ Framing::Stream(_)) if !http => {
+            stream(engine, context, framing, &HeaderMap::new(), error)
+        }
         _ => {
-            let response = unary(&HeaderMap::new(), error);
-            if method == Method::HEAD { body::without(response) } else { response }
+            let response = unary(engine, context, &HeaderMap::new(), error);
+            if context.method == Method::HEAD { body::without(response) } else { response }
         }
     }
 }
 
 /// An error as the answer of a unary call, after this much metadata.
-pub(super) fn unary(initial: &HeaderMap, error: &Error) -> Response<Body> {
+pub(super) fn unary(
+    engine: &Engine,
+    context: &ErrorContext<'_>,
+    initial: &HeaderMap,
+    error: &Error,
+) -> Response<Body> {
+    let told = engine.told(context, error);
     // Only texts: nothing here can fail to serialize.
-    let mut response = Response::new(Body::full(serde_json::to_vec(&Shown::of(error)).unwrap_or_default()));
-    *response.status_mut() = match error.kind {
-        Kind::MethodNotAllowed | Kind::UnsupportedMediaType => error.status,
-        _ => http_status(code(error)),
+    let mut response = Response::new(Body::full(serde_json::to_vec(&Shown::of(&told)).unwrap_or_default()));
+    *response.status_mut() = match (&told, told.kind) {
+        (_, Kind::MethodNotAllowed | Kind::UnsupportedMediaType) | (Told::Retold(_), Kind::Upstream) => {
+            told.status
+        }
+        _ => http_status(code(&told)),
     };
     leading(initial, response.headers_mut());
     trailing(&error.metadata, response.headers_mut());
@@ -82,9 +98,15 @@ pub(super) fn unary(initial: &HeaderMap, error: &Error) -> Response<Body> {
 }
 
 /// An error as the whole answer of a stream.
-pub(super) fn stream(framing: Framing, initial: &HeaderMap, error: &Error) -> Response<Body> {
+pub(super) fn stream(
+    engine: &Engine,
+    context: &ErrorContext<'_>,
+    framing: Framing,
+    initial: &HeaderMap,
+    error: &Error,
+) -> Response<Body> {
     let mut out = Vec::new();
-    end(Some(error), &HeaderMap::new(), &mut out);
+    failure(engine, context, error, &mut out);
     let mut response = Response::new(Body::full(out));
     leading(initial, response.headers_mut());
     response.headers_mut().insert(header::CONTENT_TYPE, framing.content_type());
@@ -94,9 +116,13 @@ pub(super) fn stream(framing: Framing, initial: &HeaderMap, error: &Error) -> Re
     response
 }
 
+/// Adds the envelope that ends a stream with an error.
+pub(super) fn failure(engine: &Engine, context: &ErrorContext<'_>, error: &Error, out: &mut Vec<u8>) {
+    end(Some(&engine.told(context, error)), &error.metadata, out);
+}
+
 /// Adds the envelope that ends a stream.
 pub(super) fn end(error: Option<&Error>, trailers: &HeaderMap, out: &mut Vec<u8>) {
-    let trailers = error.map_or(trailers, |error| &error.metadata);
     let mut metadata = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in passing(trailers) {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -23,6 +23,7 @@ use super::{Body, body, headers, negotiate};
 use crate::builder::Engine;
 use crate::coding::{self, Coding};
 use crate::error::{BoxError, Error, Kind, Result};
+use crate::render::ErrorContext;
 use crate::request::{FRAME_HEADER, Woven};
 use crate::routing;
 use crate::rule::RoutePlan;
@@ -102,7 +103,7 @@ where
     let call = Call { engine, parts, route };
     match call.framing() {
         Err(error) => {
-            let mut response = failed(&call.parts.method, &call.parts.headers, &error);
+            let mut response = failed(&call.engine, &call.context(), &error);
             response.headers_mut().insert(HeaderName::from_static("accept-post"), call.accepted());
             response
         }
@@ -115,6 +116,11 @@ where
 }
 
 impl Call {
+    /// What errors of the call are told in.
+    fn context(&self) -> ErrorContext<'_> {
+        self.route.context(&self.parts)
+    }
+
     /// The framing, if it is one for the method.
     fn framing(&self) -> Result<Framing> {
         if protocol::is_get(&self.parts.method) {

@@ -31,8 +31,12 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let answer = run(Arc::new(call), codec, upstream, body).await;
-    answer.unwrap_or_else(|error| error::stream(Framing::Stream(codec), &HeaderMap::new(), &error))
+    let call = Arc::new(call);
+    let answer = run(call.clone(), codec, upstream, body).await;
+    answer.unwrap_or_else(|error| {
+        let framing = Framing::Stream(codec);
+        error::stream(&call.engine, &call.context(), framing, &HeaderMap::new(), &error)
+    })
 }
 
 async fn run<S, B>(call: Arc<Call>, codec: Codec, upstream: S, body: B) -> Result<Response<Body>>
@@ -139,7 +143,7 @@ impl Answer {
         };
         match result {
             Ok(trailers) => error::end(None, &trailers, out),
-            Err(error) => error::end(Some(&error), &HeaderMap::new(), out),
+            Err(error) => error::failure(&self.call.engine, &self.call.context(), &error, out),
         }
     }
 }

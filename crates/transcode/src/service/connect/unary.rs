@@ -19,7 +19,7 @@ where
 {
     let mut initial = HeaderMap::new();
     let answer = run(call, codec, upstream, body, &mut initial).await;
-    answer.unwrap_or_else(|error| error::unary(&initial, &error))
+    answer.unwrap_or_else(|error| error::unary(&call.engine, &call.context(), &initial, &error))
 }
 
 /// `initial` receives the metadata that the service begins with, whatever comes after.

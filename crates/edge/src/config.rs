@@ -27,10 +27,13 @@ pub struct Config {
     pub body_bytes: usize,
     /// The same for batch methods (`…:batchCreate`).
     pub batch_body_bytes: usize,
-    /// How long a request's body may take to arrive: 408 after that.
+    /// The most memory that requests under way may take, all together: bodies as they come, answers until they are taken. Who comes when
+    /// it is used up gets 503.
+    pub in_flight_bytes: usize,
+    /// How long a request's body may take to arrive, and a stream's to go on: 408 after that.
     #[serde(with = "duration")]
     pub body_timeout: Duration,
-    /// How long an answer may wait for its caller to take the next part of it; then the connection is closed.
+    /// How long an answer may wait for its caller to take the next part of it; then the connection is closed, or the stream reset.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
     /// How long a request may take where its method says nothing: 504 after that. A caller may ask for less.
@@ -53,6 +56,9 @@ pub struct Config {
 pub struct Http2 {
     /// The most requests at once on one connection.
     pub max_concurrent_streams: u32,
+    /// How long a connection may be without a request; then it is closed, once it has nothing more to answer.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
     /// How often a quiet connection is asked whether it is alive.
     #[serde(with = "duration")]
     pub keep_alive_interval: Duration,
@@ -73,6 +79,7 @@ impl Default for Config {
             header_timeout: Duration::from_secs(10),
             body_bytes: 1 << 20,
             batch_body_bytes: 8 << 20,
+            in_flight_bytes: 512 << 20,
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(15),
@@ -87,7 +94,8 @@ impl Default for Config {
 impl Default for Http2 {
     fn default() -> Self {
         Self {
-            max_concurrent_streams: 256,
+            max_concurrent_streams: 128,
+            idle_timeout: Duration::from_mins(5),
             keep_alive_interval: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(10),
         }
@@ -107,6 +115,11 @@ pub struct Invalid {
 }
 
 impl Config {
+    /// The most bytes of a message of any method.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.body_bytes.max(self.batch_body_bytes)
+    }
+
     /// Finds the first setting that cannot be. Call it before binding.
     pub fn check(&self) -> Result<(), Invalid> {
         let invalid = |key, value: &dyn std::fmt::Debug, allowed| {
@@ -117,7 +130,7 @@ impl Config {
                            where a proxy in front ends TLS";
             return invalid("listen", &self.listen, allowed);
         }
-        let counts: [(&'static str, usize, usize, usize, &'static str); 6] = [
+        let counts: [(&'static str, usize, usize, usize, &'static str); 7] = [
             ("max-connections", self.max_connections, 1, 1 << 20, "it must be 1 to 1048576"),
             // The http crate has no URI of more than 65,534 bytes: hyper answers for longer ones, without a body.
             ("uri-bytes", self.uri_bytes, 1 << 10, 65_000, "it must be 1024 to 65000"),
@@ -125,17 +138,29 @@ impl Config {
             ("header-count", self.header_count, 16, 1000, "it must be 16 to 1000"),
             ("body-bytes", self.body_bytes, 1 << 10, 64 << 20, "it must be 1024 to 67108864"),
             ("batch-body-bytes", self.batch_body_bytes, 1 << 10, 64 << 20, "it must be 1024 to 67108864"),
+            (
+                "in-flight-bytes",
+                self.in_flight_bytes,
+                1 << 20,
+                1 << 40,
+                "it must be 1048576 to 1099511627776",
+            ),
         ];
         for (key, value, min, max, allowed) in counts {
             if !(min..=max).contains(&value) {
                 return invalid(key, &value, allowed);
             }
         }
+        if self.in_flight_bytes < 2 * self.message_bytes() {
+            let allowed = "it must be at least twice body-bytes and batch-body-bytes";
+            return invalid("in-flight-bytes", &self.in_flight_bytes, allowed);
+        }
         let times = [
             ("header-timeout", self.header_timeout),
             ("body-timeout", self.body_timeout),
             ("write-timeout", self.write_timeout),
             ("request-timeout", self.request_timeout),
+            ("http2.idle-timeout", self.http2.idle_timeout),
             ("http2.keep-alive-interval", self.http2.keep_alive_interval),
             ("http2.keep-alive-timeout", self.http2.keep_alive_timeout),
         ];
@@ -245,6 +270,8 @@ mod tests {
         };
         assert_eq!(with(|c| c.max_connections = 0), "max-connections");
         assert_eq!(with(|c| c.uri_bytes = 1 << 16), "uri-bytes");
+        assert_eq!(with(|c| c.in_flight_bytes = 1000), "in-flight-bytes");
+        assert_eq!(with(|c| c.in_flight_bytes = c.batch_body_bytes), "in-flight-bytes");
         assert_eq!(with(|c| c.body_timeout = Duration::ZERO), "body-timeout");
         assert_eq!(with(|c| c.http2.max_concurrent_streams = 0), "http2.max-concurrent-streams");
         assert_eq!(with(|c| c.rate_limit_per_minute = u32::MAX), "rate-limit-per-minute");

@@ -9,9 +9,11 @@ use tonic::body::Body;
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "authorization, content-type, accept, idempotency-key, if-match, if-none-match, prefer, \
                                traceparent, tracestate, x-request-id, x-request-timeout, grpc-timeout, x-grpc-web, x-user-agent, \
-                               connect-protocol-version, connect-timeout-ms";
+                               connect-protocol-version, connect-timeout-ms, content-encoding, connect-content-encoding, \
+                               connect-accept-encoding, grpc-encoding, grpc-accept-encoding";
 const RESPONSE_HEADERS: &str = "x-request-id, traceparent, etag, location, idempotent-replayed, link, deprecation, sunset, \
-                                retry-after, ratelimit, ratelimit-policy, www-authenticate, allow, grpc-status, grpc-message, grpc-status-details-bin";
+                                retry-after, ratelimit, ratelimit-policy, www-authenticate, allow, accept-encoding, grpc-status, grpc-message, grpc-status-details-bin, \
+                                grpc-encoding, grpc-accept-encoding, connect-content-encoding, connect-accept-encoding";
 /// How long a browser may remember a preflight's answer, in seconds.
 const MAX_AGE: &str = "600";
 

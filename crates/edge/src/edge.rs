@@ -1,20 +1,23 @@
 //! The edge as a whole: what it is made of, and the service that answers requests.
 
+use crate::budget::Budget;
 use crate::config::{self, Config};
 use crate::contract;
 use crate::cors::Cors;
 use crate::exchange::{Exchange, shielded};
+use crate::leftover;
 use crate::limiter::{RateLimiter, SlidingWindow};
 use crate::peer::Peer;
 use crate::pipeline;
 use crate::portal::Portal;
 use crate::public::Public;
 use crate::routes::Routes;
+use crate::stall::Lingers;
 use crate::translate::Renderer;
 use authn::{Jwks, Verifier};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use policy::Policy;
 use prost_reflect::DescriptorPool;
 use riskmesh_core::Clock;
@@ -91,9 +94,13 @@ pub enum Error {
     },
 }
 
+/// Answers from this size on are compressed for those who take that.
+pub(crate) const COMPRESS_FROM: usize = 1 << 10;
+
 /// Everything that requests share.
 pub(crate) struct Core {
     pub(crate) config: Config,
+    pub(crate) budget: Budget,
     pub(crate) upstream: Upstream,
     pub(crate) transcoder: Transcoder<Upstream>,
     pub(crate) routes: Routes,
@@ -135,13 +142,12 @@ impl Edge {
         let transcoder = contract::builder(pool)
             .limits(Limits {
                 // The edge guards bodies by method; this is the bound of all.
-                request_bytes: config.batch_body_bytes.max(config.body_bytes),
+                request_bytes: config.message_bytes(),
                 ..Limits::default()
             })
             // gRPC and gRPC-Web do not come this way; no method of the contract is a stream to browsers.
             .protocols(Protocols { connect: true, ..Protocols::NONE })
-            // Locations are made from the answer as it is; after that it is compressed.
-            .compression(Compression { answers_from: None, ..Compression::default() })
+            .compression(Compression { answers_from: Some(COMPRESS_FROM), ..Compression::default() })
             .forward_headers(pipeline::is_forwarded)
             .error_renderer(Renderer { clock: Arc::clone(&deps.clock) })
             .build(deps.upstream.clone())?;
@@ -149,6 +155,7 @@ impl Edge {
             routes: Routes::new(&transcoder.bindings(), &config),
             portal: Portal::new(&transcoder, &deps.jwks),
             cors: Cors::new(&config.cors_origins),
+            budget: Budget::new(config.in_flight_bytes, &deps.metrics),
             upstream: deps.upstream,
             transcoder,
             public: deps.public,
@@ -165,7 +172,7 @@ impl Edge {
 
     /// The edge without a socket.
     pub fn service(&self) -> EdgeService {
-        EdgeService { core: Arc::clone(&self.core), peer: None }
+        EdgeService { core: Arc::clone(&self.core), connection: None }
     }
 }
 
@@ -173,14 +180,23 @@ impl Edge {
 #[derive(Clone)]
 pub struct EdgeService {
     core: Arc<Core>,
-    /// Who is at the other end, where there is a socket.
-    peer: Option<Peer>,
+    /// The connection, where there is a socket.
+    connection: Option<Connection>,
+}
+
+/// What is known of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// Who is at the other end.
+    pub(crate) peer: Option<Peer>,
+    /// Who is still sending when his answer goes.
+    pub(crate) lingers: Lingers,
 }
 
 impl EdgeService {
     /// The service on a connection.
-    pub(crate) fn for_peer(self, peer: Option<Peer>) -> Self {
-        Self { peer, ..self }
+    pub(crate) fn on(self, connection: Connection) -> Self {
+        Self { connection: Some(connection), ..self }
     }
 }
 
@@ -205,17 +221,33 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut request = request.map(Body::new);
-        if let Some(peer) = self.peer {
+        if let Some(peer) = self.connection.as_ref().and_then(|connection| connection.peer) {
             request.extensions_mut().insert(peer);
         }
-        let core = Arc::clone(&self.core);
-        if is_grpc_web(&request) {
-            // Translates to gRPC and back; what lies between does not know the difference.
-            let service = tower::service_fn(move |request| answer(Arc::clone(&core), request));
-            return Box::pin(tonic_web::GrpcWebLayer::new().layer(service).oneshot(request));
-        }
-        Box::pin(answer(core, request))
+        let Self { core, connection } = self.clone();
+        Box::pin(async move {
+            let (request, leftover) = leftover::lend(request);
+            let Ok(mut response) = translated(core, request).await;
+            if let Some(leftover) = leftover
+                && !leftover.read_off().await
+            {
+                // What is not read of this request stands where the next one would begin.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                if let Some(connection) = &connection {
+                    connection.lingers.set();
+                }
+            }
+            Ok(response)
+        })
     }
+}
+
+/// Answers gRPC-Web as gRPC: what lies between does not know the difference.
+async fn translated(core: Arc<Core>, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let Some(content_type) = grpc_web_type(&request) else { return answer(core, request).await };
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let service = tower::service_fn(move |request| answer(Arc::clone(&core), request));
+    tonic_web::GrpcWebLayer::new().layer(service).oneshot(request).await
 }
 
 async fn answer(core: Arc<Core>, request: Request<Body>) -> Result<Response<Body>, Infallible> {
@@ -229,9 +261,16 @@ async fn answer(core: Arc<Core>, request: Request<Body>) -> Result<Response<Body
     Ok(exchange.answer(response))
 }
 
-/// POST with one of gRPC-Web's four content types.
-fn is_grpc_web(request: &Request<Body>) -> bool {
-    let content_type = request.headers().get(http::header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
-    let kind = content_type.and_then(|text| text.strip_prefix("application/grpc-web"));
-    request.method() == http::Method::POST && matches!(kind, Some("" | "+proto" | "-text" | "-text+proto"))
+/// The content type of gRPC-Web that a request has, in whatever case and with whatever parameters.
+fn grpc_web_type(request: &Request<Body>) -> Option<&'static str> {
+    const TYPES: [&str; 4] = [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpc-web-text+proto",
+    ];
+    let text = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let known = TYPES.into_iter().find(|name| name.eq_ignore_ascii_case(essence));
+    known.filter(|_| request.method() == http::Method::POST)
 }

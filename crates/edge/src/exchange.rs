@@ -1,12 +1,15 @@
 //! One request and its answer: who asked, in which trace, and how it ended. Its end is where the request log and the metrics are
 //! written: when the last byte of the answer has gone, or nobody waits for it any more.
 
+use crate::budget::Share;
 use crate::edge::Core;
 use crate::fault::{self, Asked, Failure};
 use crate::headers;
 use crate::limiter::Decision;
+use crate::pace::Turn;
 use crate::request_info;
 use crate::routes::Route;
+use crate::translate;
 use authn::Claims;
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -29,6 +32,8 @@ use transcode::{ErrorContext, Protocol};
 const UNMATCHED: &str = "unmatched";
 /// The role under which the edge measures.
 const ROLE: &str = "edge";
+/// How much of an answer is given out at once: one frame of HTTP/2.
+const PIECE: usize = 16 << 10;
 
 /// A request on its way.
 pub(crate) struct Exchange {
@@ -42,6 +47,8 @@ pub(crate) struct Exchange {
     pub(crate) request_id: RequestId,
     /// The trace, at the edge's own span.
     pub(crate) trace: TraceContext,
+    /// What memory it takes.
+    pub(crate) share: Arc<Share>,
     /// Whether the answer is gRPC's.
     pub(crate) grpc: bool,
     /// Whether it is Connect's.
@@ -75,6 +82,7 @@ impl Exchange {
             asked: answer_headers(headers),
             request_id: RequestId::from_headers(headers),
             trace,
+            share: core.budget.share(),
             grpc: is_grpc(request),
             connect: false,
             prefix: "",
@@ -138,7 +146,7 @@ impl Exchange {
             headers::quota(quota, headers);
         }
         if self.grpc {
-            request_info::add(headers, self.request_id.as_str());
+            self.finish_status(headers);
         } else {
             headers::security(headers);
         }
@@ -156,8 +164,26 @@ impl Exchange {
         let status = Status::from_header_map(response.headers()).map(|status| status.code());
         let (head, inner) = response.into_parts();
         let outcome = Outcome { http: head.status, grpc: status };
-        let recorded = Recorded { inner, outcome, exchange: Some(Box::new(self)) };
+        self.hold(inner.size_hint().exact().unwrap_or(0) as usize);
+        let (turn, exchange) = (Turn::current(), Some(Box::new(self)));
+        let recorded = Recorded { inner, rest: Bytes::new(), outcome, turn, exchange };
         Response::from_parts(head, Body::new(recorded))
+    }
+
+    /// Makes a gRPC status, at the head or at the end, what callers are told: one of ours, which names the request. Health and reflection
+    /// have their own.
+    fn finish_status(&self, headers: &mut HeaderMap) {
+        if self.route.is_some() {
+            translate::own(headers);
+        }
+        request_info::add(headers, self.request_id.as_str());
+    }
+
+    /// So many bytes of the answer are held until they are taken. Those of a page are everybody's.
+    fn hold(&self, bytes: usize) {
+        if self.route.is_some() {
+            self.share.settle(bytes);
+        }
     }
 
     /// Writes down how it ended.
@@ -224,14 +250,29 @@ impl Outcome {
     }
 }
 
-/// An answer's body, which ends its exchange.
+/// An answer's body, which ends its exchange. It is given out in pieces: what is given out is held by the connection, and nobody counts it.
 struct Recorded {
     inner: Body,
+    /// What is to be given out before there is more.
+    rest: Bytes,
+    turn: Option<Turn>,
     outcome: Outcome,
     exchange: Option<Box<Exchange>>,
 }
 
 impl Recorded {
+    /// The next piece of what is at hand.
+    fn piece(&mut self) -> Option<Frame<Bytes>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        if let Some(exchange) = &self.exchange {
+            exchange.hold(self.rest.len());
+        }
+        Some(Frame::data(piece))
+    }
+
     fn end(&mut self, status: StatusCode) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.end(status);
@@ -253,48 +294,80 @@ impl http_body::Body for Recorded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        // The head has gone: all that is left to do about a panic is to end the stream as failed.
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
-        let mut polled = polled.unwrap_or_else(|_| {
-            let error = Error::internal("the answer's stream panicked");
-            Poll::Ready(Some(Err(Status::from(error))))
-        });
-        match &mut polled {
-            Poll::Pending => {}
-            Poll::Ready(None) => {
-                let status = this.outcome.status();
-                this.end(status);
-            }
-            Poll::Ready(Some(Err(_))) => this.end(StatusCode::INTERNAL_SERVER_ERROR),
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_mut()
-                    && let Some(status) = Status::from_header_map(trailers)
-                {
-                    if let Some(exchange) = this.exchange.as_ref().filter(|exchange| exchange.grpc) {
-                        request_info::add(trailers, exchange.request_id.as_str());
-                    }
-                    this.outcome.grpc = Some(status.code());
-                    let status = this.outcome.status();
-                    this.end(status);
-                }
-            }
+        if let Some(turn) = &this.turn {
+            turn.asked();
+        }
+        let polled = match this.piece() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None => this.poll_inner(cx),
+        };
+        if let (Poll::Ready(Some(_)), Some(turn)) = (&polled, &this.turn) {
+            turn.given();
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (rest, inner) = (self.rest.len() as u64, self.inner.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+impl Recorded {
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // The head has gone: all that is left to do about a panic is to end the stream as failed.
+        let inner = Pin::new(&mut self.inner);
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx)));
+        let polled = polled.unwrap_or_else(|_| {
+            let error = Error::internal("the answer's stream panicked");
+            Poll::Ready(Some(Err(Status::from(error))))
+        });
+        let Poll::Ready(polled) = polled else { return Poll::Pending };
+        match &polled {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.end(StatusCode::INTERNAL_SERVER_ERROR),
+            None => self.end(self.outcome.status()),
+        }
+        Poll::Ready(polled.map(|frame| Ok(self.pass(frame?))))
+    }
+
+    /// A frame as it goes on: a large one in pieces, trailers with a status that is ours.
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let mut trailers = match frame.into_data() {
+            Ok(data) if data.len() <= PIECE => return Frame::data(data),
+            Ok(data) => {
+                self.rest = data;
+                return self.piece().unwrap_or(Frame::data(Bytes::new()));
+            }
+            Err(frame) => match frame.into_trailers() {
+                Ok(trailers) => trailers,
+                Err(frame) => return frame,
+            },
+        };
+        if let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.grpc) {
+            exchange.finish_status(&mut trailers);
+        }
+        if let Some(status) = Status::from_header_map(&trailers) {
+            self.outcome.grpc = Some(status.code());
+            self.end(self.outcome.status());
+        }
+        Frame::trailers(trailers)
     }
 }
 
 impl Drop for Recorded {
     fn drop(&mut self) {
         // A body of known length is dropped once its bytes are taken, without a last look.
-        let whole = self.inner.is_end_stream();
+        let whole = self.rest.is_empty() && self.inner.is_end_stream();
         let status = if whole { self.outcome.status() } else { gone() };
         self.end(status);
     }

@@ -3,6 +3,7 @@
 //! REST gets `{"errorCode","message","status","timestamp","traceId","details","hint"}`, or the same as RFC 9457 for those who accept
 //! `application/problem+json`; gRPC and Connect get a `google.rpc.Status`, trailers only. Causes go to the log, never to the caller.
 
+use crate::packed;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use riskmesh_core::{Detail, Error, ErrorCode, Timestamp};
@@ -10,13 +11,18 @@ use serde::Serialize;
 use std::time::Duration;
 use tonic::Status;
 use tonic::body::Body;
+use transcode::Kind;
+
+/// When to come again, where nobody knows better.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A request that failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// What went wrong.
     pub(crate) error: Box<Error>,
-    /// The header that says what would be taken: `Allow` for 405, `Accept-Encoding` for a content coding.
+    /// The header that says what would be taken: `Allow` for 405, `Accept-Encoding` for a content coding, `grpc-accept-encoding` for one
+    /// of messages.
     pub(crate) takes: Option<(HeaderName, HeaderValue)>,
     /// The permission that was missing, for 403.
     pub(crate) scope: Option<&'static str>,
@@ -48,6 +54,17 @@ impl Failure {
             .hint("Send the body as it is, or in one of the codings that Accept-Encoding lists.");
         let takes = Some((header::ACCEPT_ENCODING, HeaderValue::from_static(transcode::Coding::NAMES)));
         Self { takes, ..error.into() }
+    }
+
+    /// `NOT_IMPLEMENTED` for messages that are compressed in another way than ours: the code is that of gRPC's compression and of Connect.
+    pub(crate) fn message_coding() -> Self {
+        let error = Error::new(ErrorCode::NotImplemented)
+            .message("The compression of the messages is not understood")
+            .hint("Send messages as they are, or compressed by gzip, zstd or br.");
+        Self {
+            takes: Some((packed::ACCEPT, HeaderValue::from_static(transcode::Coding::NAMES))),
+            ..error.into()
+        }
     }
 }
 
@@ -144,9 +161,7 @@ pub(crate) fn rest(failure: &Failure, asked: &Asked<'_>) -> Response<Bytes> {
 pub(crate) fn grpc(failure: &Failure) -> Response<Body> {
     log(&failure.error);
     let mut response: Response<Body> = Status::from(&*failure.error).into_http();
-    if let Some(wait) = retry_after(&failure.error) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
-    }
+    complete(failure, response.headers_mut());
     response
 }
 
@@ -155,14 +170,42 @@ pub(crate) fn connect(
     failure: &Failure,
     render: impl FnOnce(&transcode::Error) -> Response<Body>,
 ) -> Response<Body> {
-    log(&failure.error);
-    let status = Status::from(&*failure.error);
-    let mut error = transcode::Error::new(transcode::Kind::Upstream, status.message());
-    (error.code, error.status) = (status.code(), transcode::http_status(status.code()));
-    error.details = Bytes::copy_from_slice(status.details());
-    let mut response = render(&error);
+    let mut response = render(&told(failure));
     complete(failure, response.headers_mut());
     response
+}
+
+/// The failure as Connect is told of it.
+pub(crate) fn told(failure: &Failure) -> transcode::Error {
+    log(&failure.error);
+    shown(&Status::from(&*failure.error))
+}
+
+/// A status of ours as Connect is told of it: with the status of HTTP where it is about HTTP, else with that of the protocol's own table.
+pub(crate) fn shown(status: &Status) -> transcode::Error {
+    let code = Error::from_status(status).code;
+    let kind = match code {
+        ErrorCode::MethodNotAllowed => Kind::MethodNotAllowed,
+        ErrorCode::UnsupportedMediaType => Kind::UnsupportedMediaType,
+        _ => Kind::Upstream,
+    };
+    let mut error = transcode::Error::new(kind, status.message());
+    error.code = status.code();
+    error.status = match code.http() {
+        about_http @ (405 | 408 | 413 | 414 | 415 | 431) => {
+            StatusCode::from_u16(about_http).unwrap_or(StatusCode::BAD_REQUEST)
+        }
+        _ => transcode::http_status(status.code()),
+    };
+    error.details = Bytes::copy_from_slice(status.details());
+    error
+}
+
+/// Says when to come again on an answer that has no service.
+pub(crate) fn pace<B>(answer: &mut Response<B>) {
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from(PAUSE.as_secs()));
+    }
 }
 
 /// The headers that say what to do about a failure.
@@ -210,7 +253,7 @@ fn challenge(failure: &Failure) -> Option<HeaderValue> {
 
 fn retry_after(error: &Error) -> Option<Duration> {
     let always = matches!(error.code, ErrorCode::RateLimited | ErrorCode::ServiceUnavailable);
-    error.retry_after.or(always.then_some(Duration::from_secs(1)))
+    error.retry_after.or(always.then_some(PAUSE))
 }
 
 /// Whether `Accept` names `application/problem+json`, and likes plain JSON no better.

@@ -24,8 +24,10 @@
 //! Architecture invariant: only this crate and `transcode` know HTTP and JSON of the API; nothing here knows what a method does.
 //! What differs between methods is in the contract's options.
 
+mod activity;
 mod admin;
 mod body;
+mod budget;
 mod config;
 mod contract;
 mod cors;
@@ -34,8 +36,12 @@ mod edge;
 mod exchange;
 mod fault;
 mod headers;
+mod leftover;
 mod limiter;
+mod messages;
 mod openapi;
+mod pace;
+mod packed;
 mod peer;
 mod pipeline;
 mod portal;

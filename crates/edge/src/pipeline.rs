@@ -1,4 +1,4 @@
-//! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate (for a public method only who shows a
+//! The life of a request, in its order: limits -> memory -> prefix -> CORS -> route -> authenticate (for a public method only who shows a
 //! token) -> rate limit -> may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is)
 //! -> what the answer's headers say.
 //!
@@ -6,11 +6,14 @@
 //! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
 
 use crate::body::{Guarded, too_large};
+use crate::budget::{REQUEST_BYTES, Share};
 use crate::deadline;
-use crate::edge::Core;
+use crate::edge::{COMPRESS_FROM, Core};
 use crate::exchange::Exchange;
-use crate::fault::Failure;
+use crate::fault::{self, Failure};
 use crate::headers;
+use crate::messages::{self, Fault, Messages, PREFIX, Upload};
+use crate::packed;
 use crate::peer::{self, Peer};
 use crate::portal::Page;
 use crate::routes::Route;
@@ -21,6 +24,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
+use http_body_util::Full;
 use riskmesh_core::{Detail, Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +36,9 @@ use tower::ServiceExt as _;
 use transcode::{BodyLimit, Kind, Matched, Protocol};
 
 /// The prefix under which everything is served a second time, for hosts that have the API beside other things.
-const PREFIX: &str = "/api";
-/// The five bytes in front of a gRPC message.
-const FRAME_HEADER: usize = 5;
-
-/// Answers from this size on are compressed for those who take that.
-const COMPRESS_FROM: usize = 1 << 10;
+const SECOND: &str = "/api";
+/// The most bytes of a message to a method that anybody may call.
+const PUBLIC_BYTES: usize = 64 << 10;
 
 /// What a path leads to.
 enum Target {
@@ -60,15 +61,17 @@ pub(crate) async fn run(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     let (mut head, body) = request.into_parts();
-    check_head(core, &head)?;
+    let checked = check_head(core, &head).and_then(|()| Ok(exchange.share.take(REQUEST_BYTES)?));
     exchange.prefix = strip_prefix(&mut head);
+    // Before what was found is told: in which protocol?
+    exchange.connect = !exchange.grpc
+        && core.transcoder.protocol(&head.method, &head.uri, &head.headers) == Protocol::Connect;
+    checked?;
     if let Some(answer) = core.cors.preflight(&head) {
         exchange.page = Some("preflight");
         exchange.place = place(core, head.uri.path());
         return Ok(answer);
     }
-    exchange.connect = !exchange.grpc
-        && core.transcoder.protocol(&head.method, &head.uri, &head.headers) == Protocol::Connect;
     let (route, matched) = match find(core, exchange.grpc, &head)? {
         Target::Page(page) => {
             exchange.page = Some(page.name);
@@ -79,7 +82,7 @@ pub(crate) async fn run(
             exchange.page = Some("public");
             exchange.place = Some(head.uri.path().to_owned());
             exchange.measure();
-            return Ok(core.public.call(Request::from_parts(head, body)).await);
+            return Box::pin(call_public(core, exchange, head, body)).await;
         }
         Target::Options(answer) => {
             exchange.page = Some("options");
@@ -107,15 +110,17 @@ pub(crate) async fn run(
     let deadline =
         Instant::now() + Some(time).filter(|time| !time.is_zero()).ok_or(ErrorCode::DeadlineExceeded)?;
     let size = body.size_hint().lower();
-    if let Some(limit) = route.body_limit.filter(|limit| size > (*limit + FRAME_HEADER) as u64) {
+    if let Some(limit) = route.body_limit.filter(|limit| size > (*limit + PREFIX) as u64) {
         return Err(too_large(limit).into());
     }
     annotate(&mut head, exchange, &route, time);
+    // Boxed: each has room for itself alone, and a request waits here for most of its time.
     let answer = match matched {
         Some(matched) => {
-            timeout_at(deadline, call_transcoded(core, exchange, &route, matched, head, body)).await
+            let call = Box::pin(call_transcoded(core, exchange, &route, matched, head, body));
+            timeout_at(deadline, call).await
         }
-        None => timeout_at(deadline, call_grpc(core, &route, head, body)).await,
+        None => timeout_at(deadline, Box::pin(call_grpc(core, exchange, &route, head, body))).await,
     };
     answer.map_err(|_| ErrorCode::DeadlineExceeded)?
 }
@@ -135,7 +140,21 @@ fn check_head(core: &Core, head: &Parts) -> Result<(), Failure> {
         let detail = Detail::new("Host", "must be given once, as host or host:port");
         return Err(Error::invalid(detail).into());
     }
+    if !is_framed(&head.headers) {
+        let error =
+            Error::new(ErrorCode::NotImplemented).message("The body's transfer coding is not understood");
+        return Err(error
+            .hint("Send the body chunked, or as it is; a Content-Encoding may compress it.")
+            .into());
+    }
     Ok(())
+}
+
+/// Whether the body comes as it is, or chunked and nothing else (RFC 9112, section 6.1): hyper looks at the last coding alone.
+fn is_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    chunked && codings.next().is_none()
 }
 
 /// Whether there is one `Host` that can be one. HTTP/1.1 cannot do without (RFC 9112, section 3.2); HTTP/2 has
@@ -156,13 +175,13 @@ fn has_host(head: &Parts) -> bool {
 /// Takes `/api` off the path and says whether it was there.
 fn strip_prefix(head: &mut Parts) -> &'static str {
     let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    let Some(rest) = path.strip_prefix(PREFIX).filter(|rest| rest.starts_with('/')) else { return "" };
+    let Some(rest) = path.strip_prefix(SECOND).filter(|rest| rest.starts_with('/')) else { return "" };
     let Ok(rest) = rest.parse::<PathAndQuery>() else { return "" };
     let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.path_and_query = Some(rest);
     // What was a URI is one with a shorter path too.
     head.uri = Uri::from_parts(parts).unwrap_or_default();
-    PREFIX
+    SECOND
 }
 
 fn find(core: &Core, grpc: bool, head: &Parts) -> Result<Target, Failure> {
@@ -278,9 +297,9 @@ pub(crate) fn is_forwarded(name: &HeaderName) -> bool {
     )
 }
 
-/// gRPC's own, which go on with a call that is gRPC already.
+/// gRPC's own, which go on with a call that is gRPC already. Compression is between the caller and us.
 fn is_grpc_own(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "content-type" | "te" | "grpc-encoding" | "grpc-accept-encoding" | "user-agent")
+    matches!(name.as_str(), "content-type" | "te" | "user-agent")
 }
 
 async fn call_transcoded(
@@ -296,41 +315,125 @@ async fn call_transcoded(
         // Answered as GET, so that its headers are GET's; the body is taken off at the end.
         head.method = Method::GET;
     }
-    // The bound holds for what the body is when it is decoded, too.
-    if let Some(limit) = route.body_limit {
-        head.extensions.insert(BodyLimit(limit));
-    }
-    let accepted = accepted_codings(&head.headers);
-    let body = Guarded::new(body, route.body_limit, Some(core.config.body_timeout));
-    let answer = core.transcoder.call_matched(matched, Request::from_parts(head, body)).await;
-    // Connect has codings of its own, and no places.
-    if exchange.connect || !answer.status().is_success() {
+    let body = guard(core, exchange, route, &mut head, body)?;
+    // Where something is created is told by the answer as it is; after that it is compressed.
+    let accepted = route.created.is_some().then(|| accepted_codings(&mut head.headers));
+    let mut answer = core.transcoder.call_matched(matched, Request::from_parts(head, body)).await;
+    if exchange.connect {
+        fault::pace(&mut answer);
         return Ok(answer.map(Body::new));
     }
-    let answer = headers::created(answer, route, exchange.prefix, &path).await;
-    Ok(transcode::compress(&accepted, answer, COMPRESS_FROM).map(Body::new))
+    if let Some(accepted) = accepted.filter(|_| answer.status().is_success()) {
+        answer = headers::created(answer, route, exchange.prefix, &path).await;
+        answer = transcode::compress(&accepted, answer, COMPRESS_FROM);
+    }
+    Ok(answer.map(Body::new))
 }
 
-/// What the request says of the codings that its answer may have.
-fn accepted_codings(headers: &HeaderMap) -> HeaderMap {
+/// Bounds a body on its way to the transcoder, also for what it is when it is decoded.
+fn guard(
+    core: &Core,
+    exchange: &Exchange,
+    route: &Route,
+    head: &mut Parts,
+    body: Body,
+) -> Result<Guarded, Failure> {
+    let (time, share) = (core.config.body_timeout, Arc::clone(&exchange.share));
+    let Some(limit) = route.body_limit else {
+        return Ok(Guarded::stream(body, core.config.message_bytes(), Some(time), share));
+    };
+    head.extensions.insert(BodyLimit(limit));
+    // Nobody knows how large a compressed one is: there must be memory for as much as is allowed.
+    let compressed = head.headers.contains_key(header::CONTENT_ENCODING) && !body.is_end_stream();
+    if compressed {
+        share.take(limit)?;
+    }
+    Ok(Guarded::message(body, limit, if compressed { 0 } else { limit }, time, share))
+}
+
+/// Takes out what a request says of the codings that its answer may have.
+fn accepted_codings(headers: &mut HeaderMap) -> HeaderMap {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    values.map(|value| (header::ACCEPT_ENCODING, value.clone())).collect()
+    let accepted = values.map(|value| (header::ACCEPT_ENCODING, value.clone())).collect();
+    headers.remove(header::ACCEPT_ENCODING);
+    accepted
 }
 
-async fn call_grpc(core: &Core, route: &Route, head: Parts, body: Body) -> Result<Response<Body>, Failure> {
+/// The messages of a call of gRPC as services take them, and where faults in a stream of them are kept.
+async fn received(
+    core: &Core,
+    exchange: &Exchange,
+    limit: Option<usize>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Body, Option<Fault>), Failure> {
+    let share = Arc::clone(&exchange.share);
+    let Some(limit) = limit else {
+        // A stream's messages come when they come.
+        let guarded = Guarded::stream(body, usize::MAX, None, Arc::clone(&share));
+        return upload(headers, guarded, core.config.message_bytes(), share);
+    };
+    // A single message is here soon or never.
+    let (most, time) = (limit + PREFIX, core.config.body_timeout);
+    let guarded = Guarded::message(body, most, most, time, Arc::clone(&share));
+    let message = Messages::new(headers, guarded, limit, share)?.only().await?;
+    Ok((Body::new(Full::new(message)), None))
+}
+
+/// A stream of messages, each of at most so many bytes.
+fn upload(
+    headers: &HeaderMap,
+    body: Guarded,
+    limit: usize,
+    share: Arc<Share>,
+) -> Result<(Body, Option<Fault>), Failure> {
+    let upload = Upload::new(Messages::new(headers, body, limit, share)?);
+    let fault = upload.fault();
+    Ok((Body::new(upload), Some(fault)))
+}
+
+async fn call_grpc(
+    core: &Core,
+    exchange: &Exchange,
+    route: &Route,
+    head: Parts,
+    body: Body,
+) -> Result<Response<Body>, Failure> {
+    let (body, fault) = received(core, exchange, route.body_limit, &head.headers, body).await?;
+    let accepted = packed::accepted(&head.headers);
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for (name, value) in head.headers.iter().filter(|(name, _)| is_forwarded(name) || is_grpc_own(name)) {
         headers.append(name.clone(), value.clone());
     }
-    // A stream's messages come when they come; a single message is here soon or never.
-    let time = route.body_limit.map(|_| core.config.body_timeout);
-    let body = Guarded::new(body, route.body_limit.map(|limit| limit + FRAME_HEADER), time);
-    let mut request = Request::new(Body::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.version_mut() = http::Version::HTTP_2;
+    *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = Uri::from(PathAndQuery::from_static(route.method.path));
     *request.headers_mut() = headers;
     *request.extensions_mut() = head.extensions;
     let answer = core.upstream.clone().oneshot(request).await;
-    answer.map_err(|error| translate::of_status(&Status::from_error(error), None).into())
+    if let Some(fault) = fault.and_then(|fault| fault.take()) {
+        // The service may have made anything of it.
+        return Err(fault.into());
+    }
+    let answer = answer.map_err(|error| translate::of_status(&Status::from_error(error), None))?;
+    Ok(packed::pack(answer, accepted))
+}
+
+/// Calls a service that anybody may call: health, reflection.
+async fn call_public(
+    core: &Core,
+    exchange: &Exchange,
+    mut head: Parts,
+    body: Body,
+) -> Result<Response<Body>, Failure> {
+    let share = Arc::clone(&exchange.share);
+    let guarded = Guarded::stream(body, usize::MAX, None, Arc::clone(&share));
+    let (body, fault) = upload(&head.headers, guarded, PUBLIC_BYTES, share)?;
+    head.headers.remove(messages::ENCODING);
+    let answer = core.public.call(Request::from_parts(head, body)).await;
+    match fault.and_then(|fault| fault.take()) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(answer),
+    }
 }

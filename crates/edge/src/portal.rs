@@ -1,16 +1,17 @@
 //! What the edge serves by itself, to anybody: the OpenAPI documents, the portal that shows them, and the public keys.
 
+use crate::edge::COMPRESS_FROM;
 use crate::fault::Failure;
 use crate::openapi;
 use authn::Jwks;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tonic::body::Body;
-use transcode::Transcoder;
+use transcode::{Coding, Transcoder};
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// The portal loads its own script and style, and talks to its own origin.
@@ -26,6 +27,9 @@ pub(crate) struct Page {
     content_type: &'static str,
     csp: Option<&'static str>,
     body: Bytes,
+    /// The same in each coding.
+    coded: Vec<(Coding, Bytes)>,
+    /// A weak one: it names the text, in whatever coding.
     tag: HeaderValue,
 }
 
@@ -33,7 +37,18 @@ impl Page {
     fn new(name: &'static str, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
         let tag = transcode::weak_tag(&body);
-        Self { name, content_type, csp: None, body, tag }
+        // What a codec cannot do is sent as it is.
+        let code = |coding| Some((coding, transcode::coding::encode(coding, &body).ok()?.into()));
+        let coded =
+            Coding::ALL.into_iter().filter_map(code).filter(|_| body.len() >= COMPRESS_FROM).collect();
+        Self { name, content_type, csp: None, body, coded, tag }
+    }
+
+    /// The text as a request with these headers likes it best.
+    fn text(&self, asked: &HeaderMap) -> (Option<Coding>, &Bytes) {
+        let accepted = transcode::accepted_coding(asked);
+        let coded = self.coded.iter().find(|(coding, _)| Some(*coding) == accepted);
+        coded.map_or((None, &self.body), |(coding, bytes)| (Some(*coding), bytes))
     }
 
     /// The answer to a request for it.
@@ -51,6 +66,9 @@ impl Page {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.tag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        if !self.coded.is_empty() {
+            headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+        }
         if let Some(csp) = self.csp {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
         }
@@ -58,7 +76,11 @@ impl Page {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-            *response.body_mut() = Body::new(Full::new(self.body.clone()));
+            let (coding, text) = self.text(&head.headers);
+            if let Some(coding) = coding {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+            }
+            *response.body_mut() = Body::new(Full::new(text.clone()));
         }
         Ok(response)
     }

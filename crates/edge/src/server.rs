@@ -1,13 +1,15 @@
 //! The listener: connections in, bounded in number and in the time that they may waste, and drained when the server stops.
 
-use crate::edge::{Edge, Error};
+use crate::activity::Activity;
+use crate::edge::{Connection, Edge, Error};
+use crate::pace::Streams;
 use crate::peer::Peer;
-use crate::stall::Stalling;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use crate::stall::{Lingers, Stalling};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +22,12 @@ use tokio_util::sync::CancellationToken;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// More than a URI can have: hyper and the http crate end at 65,534 bytes, whatever is set.
 const URI_BYTES: usize = 64 << 10;
+/// What a caller may send on an HTTP/2 stream, and on all of a connection, before it is read: what is not read is held. At 50 ms from
+/// us a body comes with 5 MB a second.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What of an answer is handed to an HTTP/2 connection ahead of what its caller takes.
+const SEND_BUFFER: usize = 64 << 10;
 /// The pause after the machine had no descriptor or memory for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a connection that has sent a part of the preface is looked at again.
@@ -37,27 +45,28 @@ impl Edge {
         crate::Config { listen: address, ..self.core.config.clone() }.check()?;
 
         let slots = Arc::new(Semaphore::new(self.core.config.max_connections));
-        let (graceful, mut connections) = (GracefulShutdown::new(), JoinSet::new());
+        let mut connections = JoinSet::new();
         tracing::info!(%address, "edge listens");
         while let Some((stream, slot)) = accept(&listener, &slots, &shutdown).await {
             // Forget those that are done.
             while connections.try_join_next().is_some() {}
-            let (edge, watcher, stop) = (self.clone(), graceful.watcher(), shutdown.clone());
+            let (edge, stop) = (self.clone(), shutdown.clone());
             connections.spawn(async move {
-                edge.connection(stream, watcher, &stop).await;
+                edge.connection(stream, &stop).await;
                 drop(slot);
             });
         }
         drop(listener);
         tracing::info!(connections = connections.len(), "edge drains");
-        if timeout(self.core.config.drain_timeout, graceful.shutdown()).await.is_err() {
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if timeout(self.core.config.drain_timeout, drained).await.is_err() {
             tracing::warn!("requests are cut: the time to drain is over");
         }
         connections.shutdown().await;
         Ok(())
     }
 
-    async fn connection(self, stream: TcpStream, watcher: Watcher, stop: &CancellationToken) {
+    async fn connection(self, stream: TcpStream, stop: &CancellationToken) {
         let config = &self.core.config;
         // Answers are small and whole: waiting for more to send would only delay them. A socket that is gone already tells so next.
         let _ = stream.set_nodelay(true);
@@ -70,7 +79,9 @@ impl Edge {
             return;
         }
         let head_bytes = URI_BYTES + config.header_bytes * 4;
-        let mut builder = Builder::new(TokioExecutor::new());
+        let activity = Activity::new();
+        let streams = Streams { limit: config.write_timeout, activity: activity.clone() };
+        let mut builder = Builder::new(streams);
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -82,15 +93,30 @@ impl Edge {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.http2.max_concurrent_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(config.http2.keep_alive_interval)
             .keep_alive_timeout(config.http2.keep_alive_timeout);
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
-        let service = TowerToHyperService::new(self.service().for_peer(peer));
-        let connection = builder
-            .serve_connection(TokioIo::new(Stalling::new(stream, config.write_timeout)), service)
-            .into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let lingers = Lingers::default();
+        let stream = Stalling::new(stream, config.write_timeout, lingers.clone());
+        let service = TowerToHyperService::new(self.service().on(Connection { peer, lingers }));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            // One of HTTP/1 is closed when it idles, and has no streams: what it is doing it may finish.
+            () = activity.idle(config.http2.idle_timeout) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(error, "connection ended early");
         }
     }

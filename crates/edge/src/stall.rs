@@ -5,6 +5,8 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,14 +14,30 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long, and how much, is read off a connection that we close.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 16 << 20;
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 64 << 20;
+
+/// Whether the other side of a connection is still to send when we close it: then its next byte is waited for. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lingers(Arc<AtomicBool>);
+
+impl Lingers {
+    /// It is: an answer goes before all of its request was read.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A connection that fails with [`io::ErrorKind::TimedOut`] when nothing could be written for a time, while there was something to
 /// write.
 pub(crate) struct Stalling {
     stream: TcpStream,
     limit: Duration,
+    lingers: Lingers,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
     /// Once our side is closed and the other still sends: until when, and how many bytes more.
@@ -27,8 +45,8 @@ pub(crate) struct Stalling {
 }
 
 impl Stalling {
-    pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, timer: None, lingering: None }
+    pub(crate) fn new(stream: TcpStream, limit: Duration, lingers: Lingers) -> Self {
+        Self { stream, limit, lingers, timer: None, lingering: None }
     }
 
     fn watch<T>(
@@ -46,8 +64,11 @@ impl Stalling {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Reads off what still comes. One that sends nothing is not waited for.
+    /// Reads off what still comes, until the other side closes too. One that has sent all that it had to send is not waited for.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingers.get() {
+            self.lingering.get_or_insert_with(lingering);
+        }
         let mut scratch = [std::mem::MaybeUninit::uninit(); 16 << 10];
         loop {
             let mut buffer = ReadBuf::uninit(&mut scratch);
@@ -59,13 +80,18 @@ impl Stalling {
                     None => return Poll::Ready(Ok(())),
                 },
             };
-            let (_, left) = self.lingering.get_or_insert_with(|| (Box::pin(sleep(LINGER)), LINGER_BYTES));
+            let (_, left) = self.lingering.get_or_insert_with(lingering);
             if read == 0 || *left < read {
                 return Poll::Ready(Ok(()));
             }
             *left -= read;
         }
     }
+}
+
+/// The bounds, from now on.
+fn lingering() -> (Pin<Box<Sleep>>, usize) {
+    (Box::pin(sleep(LINGER)), LINGER_BYTES)
 }
 
 impl AsyncRead for Stalling {

@@ -3,11 +3,11 @@
 use crate::fault::{self, Asked, Failure};
 use crate::routes::Route;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, error::DOMAIN};
 use std::sync::Arc;
 use telemetry::TraceContext;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use transcode::{ErrorContext, ErrorRenderer, Kind};
 
@@ -23,6 +23,16 @@ impl ErrorRenderer for Renderer {
             context.extensions.get::<TraceContext>().cloned().unwrap_or_else(|| TraceContext::root(false));
         let asked = Asked { at: self.clock.now(), trace_id: trace.trace_id, headers: context.headers };
         fault::rest(&failure(error, body_field), &asked)
+    }
+
+    fn retell(&self, _: &ErrorContext<'_>, error: &transcode::Error) -> Option<Box<transcode::Error>> {
+        let status = Status::with_details(error.code, error.message.clone(), error.details.clone());
+        Some(Box::new(match error.kind {
+            _ if is_ours(&status) => fault::shown(&status),
+            // As gRPC and Connect have it.
+            Kind::ContentCoding => fault::told(&Failure::message_coding()),
+            _ => fault::told(&failure(error, None)),
+        }))
     }
 }
 
@@ -58,9 +68,8 @@ pub(crate) fn failure(error: &transcode::Error, body_field: Option<&str>) -> Fai
 /// The error that a service's status is, its fields relative to the HTTP body. What somebody else's status says about a failure of
 /// ours (a host that did not answer, a library's internals) is for the log.
 pub(crate) fn of_status(status: &Status, body_field: Option<&str>) -> Error {
-    let ours = status.get_details_error_info().is_some_and(|info| info.domain == DOMAIN);
     let mut error = Error::from_status(status);
-    if !ours && error.code.http() >= 500 {
+    if !is_ours(status) && error.code.http() >= 500 {
         error = Error::new(error.code).because(status.message().to_owned());
     }
     if let Some(body) = body_field {
@@ -126,12 +135,32 @@ fn whole(error: &transcode::Error) -> Detail {
     Detail::new(part, error.message.clone())
 }
 
-/// A body that did not arrive whole: the edge's own guard says why, anything else is the caller's connection.
+/// A body that did not arrive whole.
 fn body_read(error: &transcode::Error) -> Error {
     let source = error.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static));
-    match source.and_then(find_status) {
-        Some(status) if status.get_details_error_info().is_some() => Error::from_status(status),
+    unread(source.and_then(find_status))
+}
+
+/// What to tell of a body whose reading ended with this: the edge's own guard says why, anything else is the caller's connection, or an
+/// encoding that is none.
+pub(crate) fn unread(status: Option<&Status>) -> Error {
+    match status {
+        Some(status) if is_ours(status) => Error::from_status(status),
         _ => Error::new(ErrorCode::InvalidInput).message("The request body could not be read to its end"),
+    }
+}
+
+fn is_ours(status: &Status) -> bool {
+    status.get_details_error_info().is_some_and(|info| info.domain == DOMAIN)
+}
+
+/// Puts a status of ours in the place of somebody else's, in an answer's headers or trailers.
+pub(crate) fn own(headers: &mut HeaderMap) {
+    let foreign =
+        Status::from_header_map(headers).filter(|status| status.code() != Code::Ok && !is_ours(status));
+    if let Some(status) = foreign {
+        // It fails for texts that cannot be headers; these were headers, or are ours.
+        let _ = Status::from(of_status(&status, None)).add_header(headers);
     }
 }
 
@@ -170,6 +199,21 @@ mod tests {
             relative(&mut detail, "client");
             assert_eq!(detail.field, shown);
         }
+    }
+
+    #[test]
+    fn a_foreign_status_becomes_one_of_ours_and_success_stays() {
+        let headers = |status: &Status| {
+            let mut headers = HeaderMap::new();
+            status.add_header(&mut headers).unwrap();
+            own(&mut headers);
+            Status::from_header_map(&headers).unwrap()
+        };
+        let foreign = headers(&Status::internal("tonic: a frame of theirs"));
+        assert!(is_ours(&foreign) && !foreign.message().contains("theirs"), "{foreign:?}");
+        let ours = Status::from(&Error::new(ErrorCode::ClientNotFound));
+        assert_eq!(headers(&ours).details(), ours.details());
+        assert_eq!(headers(&Status::new(Code::Ok, "")).code(), Code::Ok);
     }
 
     #[test]

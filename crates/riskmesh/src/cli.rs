@@ -68,6 +68,9 @@ pub struct ServeArgs {
     /// Requests a minute that one API client may make; 0 is no limit [default: 100].
     #[arg(long, env = "RISKMESH_RATE_LIMIT_PER_MINUTE", value_name = "N")]
     pub rate_limit_per_minute: Option<u32>,
+    /// Memory for requests under way, in bytes; over it they get 503 [default: 512 MiB].
+    #[arg(long, env = "RISKMESH_IN_FLIGHT_BYTES", value_name = "BYTES")]
+    pub in_flight_bytes: Option<usize>,
 }
 
 /// A role that a process can run.

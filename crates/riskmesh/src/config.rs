@@ -203,6 +203,7 @@ const KNOWN_VARIABLES: &[&str] = &[
     "RISKMESH_ROLE",
     "RISKMESH_REFERENCE_DIR",
     "RISKMESH_RATE_LIMIT_PER_MINUTE",
+    "RISKMESH_IN_FLIGHT_BYTES",
     "RISKMESH_WEBHOOKS_EGRESS_ALLOW",
 ];
 
@@ -233,6 +234,9 @@ impl Config {
         }
         if let Some(limit) = args.rate_limit_per_minute {
             config.edge.rate_limit_per_minute = limit;
+        }
+        if let Some(bytes) = args.in_flight_bytes {
+            config.edge.in_flight_bytes = bytes;
         }
         config.validate()?;
         Ok(config)

@@ -1,7 +1,7 @@
 //! Connect on the same port, through the same checks.
 
 use crate::services::{MISSING, SLOW};
-use crate::world::{Answer, World, empty, full};
+use crate::world::{Answer, World, empty, enveloped, full};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn the_checks_of_rest_hold_for_connect_in_its_own_shape() {
     .await;
     assert_eq!((late.status.as_u16(), &*code(&late)), (504, "deadline_exceeded"));
     let large = call(&world, GET_CLIENT, &json!({"clientId": "1".repeat(4096)}), |_| {}).await;
-    assert_eq!(code(&large), "out_of_range", "{large:?}");
+    assert_eq!((large.status.as_u16(), &*code(&large)), (413, "out_of_range"), "{large:?}");
     let limited = call(&world, GET_CLIENT, &client, |_| {}).await;
     assert_eq!((limited.status.as_u16(), &*code(&limited)), (429, "resource_exhausted"));
     assert!(limited.header("retry-after").parse::<u64>().unwrap() > 0);
@@ -101,16 +101,27 @@ async fn a_client_stream_over_connect_is_taken() {
         "bookedAt": "2026-01-01T00:00:00Z",
     });
     let message = json!({"transactions": vec![entry; 20]}).to_string();
-    let mut body = Vec::new();
-    for _ in 0..10 {
-        body.push(0);
-        body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-        body.extend(message.as_bytes());
-    }
+    let body = enveloped(&[(0, message.as_bytes()); 10]);
     let request = world.request(Method::POST, INGEST).header("content-type", "application/connect+json");
-    let answer = world.send(request.body(http_body_util::Full::new(bytes::Bytes::from(body))).unwrap()).await;
+    let answer = world.send(request.body(http_body_util::Full::new(body)).unwrap()).await;
     let text = String::from_utf8_lossy(&answer.body);
     assert!(answer.status.as_u16() == 200 && text.contains("\"created\":200"), "{text}");
+}
+
+#[tokio::test]
+async fn a_method_of_http_that_connect_does_not_take_is_told_with_those_that_it_does() {
+    let world = World::new();
+    for (path, method, allow) in [
+        (GET_CLIENT, Method::PUT, "GET, HEAD, POST"),
+        (GET_CLIENT, Method::DELETE, "GET, HEAD, POST"),
+        ("/riskmesh.clients.v1.ClientsService/CreateClient", Method::GET, "POST"),
+        (INGEST, Method::PATCH, "POST"),
+    ] {
+        let answer = world.send(world.request(method, path).body(empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, allow), "{path}");
+        assert_eq!(code(&answer), "unimplemented");
+        assert_eq!(answer.json()["details"][0]["type"], "google.rpc.ErrorInfo", "{:?}", answer.json());
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! gRPC and gRPC-Web on the same port, through the same checks.
 
 use crate::services::{MISSING, PANICS, SLOW};
-use crate::world::{Answer, World, empty, full};
+use crate::world::{Answer, World, empty, enveloped, full, opened};
 use api::clients::v1::clients_service_client::ClientsServiceClient;
 use api::clients::v1::{GetClientRequest, GetClientResponse};
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
 use api::transactions::v1::{IngestTransactionsRequest, Transaction};
 use authn::Role;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use prost::Message as _;
@@ -181,27 +181,12 @@ async fn health_is_for_anybody_and_what_is_not_listed_is_not_there() {
 
 /// A request for a client, with its message in a gRPC frame.
 fn framed(world: &World, content_type: &str, id: &str) -> Request<Full<Bytes>> {
-    let message = get(id).encode_to_vec();
-    let mut body = BytesMut::new();
-    body.put_u8(0);
-    body.put_u32(u32::try_from(message.len()).unwrap());
-    body.put_slice(&message);
+    let body = enveloped(&[(0, &get(id).encode_to_vec())]);
     let request = world
         .request(Method::POST, GET_CLIENT)
         .header("content-type", content_type)
         .header("x-grpc-web", "1");
-    request.body(Full::new(body.freeze())).unwrap()
-}
-
-/// The frames of a gRPC-Web body: flag and bytes.
-fn frames(mut body: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut frames = Vec::new();
-    while let [flag, a, b, c, d, rest @ ..] = body {
-        let (frame, rest) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
-        frames.push((*flag, frame.to_vec()));
-        body = rest;
-    }
-    frames
+    request.body(Full::new(body)).unwrap()
 }
 
 #[tokio::test]
@@ -212,8 +197,8 @@ async fn a_browser_calls_over_grpc_web() {
     let answer = world.send(request).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/grpc-web+proto"));
     assert_eq!(answer.header("access-control-allow-origin"), "*");
-    let frames = frames(&answer.body);
-    let message = GetClientResponse::decode(&*frames[0].1).unwrap();
+    let frames = opened(&answer.body);
+    let message = GetClientResponse::decode(frames[0].1.clone()).unwrap();
     assert_eq!(message.client.unwrap().client_id, "424242");
     let (flag, trailers) = frames.last().unwrap();
     assert_eq!(*flag, 0x80);

@@ -78,6 +78,89 @@ async fn a_refusal_reaches_a_caller_who_is_still_sending() {
 }
 
 #[tokio::test]
+async fn who_sends_his_body_after_he_is_refused_still_reads_why() {
+    let world = World::new();
+    let listening = world.listen().await;
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(listening.address).await.unwrap();
+        let head = "POST /v1/clients HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The answer is on its way, or here: what clients do that send all before they read.
+        stream.readable().await.unwrap();
+        stream.write_all(&vec![b' '; 2_000_000]).await.unwrap();
+        let mut answer = String::new();
+        timeout(SOON, stream.read_to_string(&mut answer)).await.expect("the server closes").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("AUTH_TOKEN_MISSING"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_that_nobody_wants_does_not_end_the_connection() {
+    let world = World::new();
+    let listening = world.listen().await;
+    let mut stream = TcpStream::connect(listening.address).await.unwrap();
+    for body in
+        ["content-length: 5\r\n\r\n12345", "transfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n"]
+    {
+        let (head, body) = body.split_at(body.find("\r\n\r\n").unwrap() + 4);
+        let head = format!("POST /v1/clients HTTP/1.1\r\nhost: x\r\n{head}");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // In a packet of its own.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+    }
+    stream.write_all(b"GET /docs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answers = String::new();
+    timeout(SOON, stream.read_to_string(&mut answers)).await.expect("the server closes").unwrap();
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["401", "401", "200"], "{answers}");
+}
+
+#[tokio::test]
+async fn who_waits_to_be_told_to_send_is_answered_and_not_told() {
+    let world = World::new();
+    let listening = world.listen().await;
+    let head = "POST /v1/clients HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let answer = raw(&listening, head).await;
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_coded_on_its_way_is_refused() {
+    let world = World::new();
+    let listening = world.listen().await;
+    for coding in
+        ["gzip, chunked", "identity, chunked", "chunked, chunked", "gzip\r\ntransfer-encoding: chunked"]
+    {
+        let request =
+            format!("POST /v1/clients HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {coding}\r\n\r\n0\r\n\r\n");
+        let answer = raw(&listening, &request.replace("host: x", "host: x\r\nconnection: close")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 501 ") && answer.contains("NOT_IMPLEMENTED"),
+            "{coding}: {answer}"
+        );
+    }
+    let chunked = "POST /v1/clients HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n";
+    assert!(raw(&listening, chunked).await.starts_with("HTTP/1.1 401 "));
+}
+
+#[tokio::test]
+async fn a_length_that_no_body_has_is_too_large_up_to_where_hyper_counts() {
+    let world = World::new();
+    let listening = world.listen().await;
+    let token = world.token(Role::Admin, "console");
+    for (length, status) in [(u64::MAX - 2, "413"), (u64::MAX - 1, "431"), (u64::MAX, "431")] {
+        let head = format!(
+            "POST /v1/clients HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let answer = raw(&listening, &head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{length}: {answer}");
+        assert_eq!(answer.contains("PAYLOAD_TOO_LARGE"), status == "413", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_stops_finishes_what_it_has_begun_and_takes_no_more() {
     let world = World::new();
     let listening = world.listen().await;

@@ -13,13 +13,14 @@ use api::transactions::v1::transactions_service_server::{TransactionsService, Tr
 use api::transactions::v1::{
     BatchCreateTransactionsRequest, BatchCreateTransactionsResponse, GetTransactionRequest,
     GetTransactionResponse, IngestTransactionsRequest, IngestTransactionsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, ScanTransactionsRequest, ScanTransactionsResponse,
+    ListTransactionsResponse, ScanTransactionsRequest, ScanTransactionsResponse, Transaction,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use riskmesh_core::{Error, ErrorCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::vec::IntoIter;
 use tokio::sync::Notify;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
@@ -155,7 +156,7 @@ impl ClientsService for Fakes {
 
 #[tonic::async_trait]
 impl TransactionsService for Fakes {
-    type ScanTransactionsStream = futures::stream::Empty<Result<ScanTransactionsResponse, Status>>;
+    type ScanTransactionsStream = futures::stream::Iter<IntoIter<Result<ScanTransactionsResponse, Status>>>;
 
     async fn batch_create_transactions(
         &self,
@@ -192,9 +193,12 @@ impl TransactionsService for Fakes {
 
     async fn scan_transactions(
         &self,
-        _: Request<ScanTransactionsRequest>,
+        request: Request<ScanTransactionsRequest>,
     ) -> Result<Response<Self::ScanTransactionsStream>, Status> {
-        Ok(Response::new(futures::stream::empty()))
+        let entry = Transaction { account_id: request.into_inner().account_id, ..Transaction::default() };
+        let page = |length| Ok(ScanTransactionsResponse { transactions: vec![entry.clone(); length] });
+        let pages: Vec<_> = [1, 200, 1, 500].into_iter().map(page).collect();
+        Ok(Response::new(futures::stream::iter(pages)))
     }
 }
 

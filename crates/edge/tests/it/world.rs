@@ -3,9 +3,10 @@
 use crate::services::Fakes;
 use api::method::METHODS;
 use authn::{Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh::{Caller, Channel, Directory, Routed};
 use policy::Policy;
 use riskmesh_core::{ManualClock, TenantId, Timestamp};
@@ -17,9 +18,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use telemetry::{Format, Metrics, RequestLog};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tower::ServiceExt as _;
 
 pub(crate) struct World {
@@ -37,6 +39,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Answer {
@@ -46,7 +49,16 @@ impl Answer {
         B::Error: std::fmt::Debug,
     {
         let (head, body) = response.into_parts();
-        Self { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+        let body = body.collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Self { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
+    }
+
+    /// The status of gRPC, wherever it is.
+    pub(crate) fn grpc(&self) -> Status {
+        let status =
+            Status::from_header_map(&self.headers).or_else(|| Status::from_header_map(&self.trailers));
+        status.unwrap_or_else(|| panic!("no status: {self:?}"))
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -110,13 +122,22 @@ impl World {
     }
 
     pub(crate) fn token(&self, role: Role, client_id: &str) -> String {
+        self.grant("user-7", role, Some(client_id))
+    }
+
+    /// The token of a workload of the mesh.
+    pub(crate) fn workload(&self, name: &str) -> String {
+        self.grant(&format!("service:{name}"), Role::Service, None)
+    }
+
+    fn grant(&self, sub: &str, role: Role, client_id: Option<&str>) -> String {
         let grant = Grant {
-            sub: "user-7".into(),
+            sub: sub.into(),
             user_id: None,
             role,
             tenant: TenantId::new("sandbox").unwrap(),
             scope: Vec::new(),
-            client_id: Some(client_id.into()),
+            client_id: client_id.map(Into::into),
             ttl: Duration::from_hours(1),
         };
         self.issuer.issue(&grant).unwrap()
@@ -197,12 +218,57 @@ pub(crate) struct Listening {
     pub(crate) task: JoinHandle<Result<(), riskmesh_edge::Error>>,
 }
 
+impl Listening {
+    /// Asks over HTTP/2, on a connection of its own.
+    pub(crate) async fn ask<B>(&self, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<transcode::BoxError>,
+    {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let answer = Answer::read(sender.send_request(self.at(request)).await.unwrap()).await;
+        connection.abort();
+        answer
+    }
+
+    /// The request as one to this listener.
+    pub(crate) fn at<B>(&self, mut request: Request<B>) -> Request<B> {
+        *request.uri_mut() = format!("http://{}{}", self.address, request.uri()).parse().unwrap();
+        request
+    }
+}
+
 pub(crate) fn empty() -> Full<Bytes> {
     Full::default()
 }
 
 pub(crate) fn full(text: &str) -> Full<Bytes> {
     Full::new(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// Messages with what stands before each: a flag, and its length.
+pub(crate) fn enveloped(messages: &[(u8, &[u8])]) -> Bytes {
+    let mut body = BytesMut::new();
+    for (flag, message) in messages {
+        body.put_u8(*flag);
+        body.put_u32(u32::try_from(message.len()).unwrap());
+        body.put_slice(message);
+    }
+    body.freeze()
+}
+
+/// The messages of a body: flag and bytes.
+pub(crate) fn opened(mut body: &[u8]) -> Vec<(u8, Bytes)> {
+    let mut messages = Vec::new();
+    while let [flag, a, b, c, d, rest @ ..] = body {
+        let (message, rest) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        messages.push((*flag, Bytes::copy_from_slice(message)));
+        body = rest;
+    }
+    messages
 }
 
 /// Waits for a condition, at most ten seconds.

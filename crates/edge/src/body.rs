@@ -110,7 +110,9 @@ mod tests {
     const SOON: Duration = Duration::from_secs(10);
 
     fn share(bytes: usize) -> Arc<Share> {
-        Budget::new(bytes, &Metrics::new()).share()
+        let share = Budget::new(bytes, &Metrics::new()).share();
+        share.known();
+        share
     }
 
     fn chunks(sizes: &[usize]) -> Body {

@@ -1,16 +1,17 @@
 //! The memory that requests under way may take, all of them together: bodies while they are read, answers while their callers take
-//! them. Who comes when it is used up is refused, and told to come again.
+//! them. Who comes when it is used up is refused, and told to come again. Half of it is for callers who are known, so that nobody who is
+//! not can use it up.
 
 use riskmesh_core::{Error, ErrorCode};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use telemetry::Metrics;
 use telemetry::metrics::{Counter, Gauge};
 
-/// What a request takes besides its body and its answer: its head, its task, and its way through the stack (measured: some 16 KiB for a
-/// stream that stalls).
-pub(crate) const REQUEST_BYTES: usize = 16 << 10;
+/// What a request takes besides its body and its answer: its head, its task, and its way through the stack (measured: 40 KiB for a
+/// stream that has begun and sends nothing).
+const REQUEST_BYTES: usize = 40 << 10;
 
 /// The memory of a process for requests under way; clones share it.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct Budget(Arc<Inner>);
 struct Inner {
     limit: usize,
     taken: AtomicUsize,
+    /// What of that is taken by those who are not known.
+    strangers: AtomicUsize,
     in_flight: Gauge,
     refused: Counter,
 }
@@ -36,12 +39,13 @@ impl Budget {
             metrics.gauge("edge_in_flight_bytes", "Memory taken by requests under way at the edge");
         let refused = metrics.counter("edge_over_budget", "Requests refused for want of memory at the edge");
         let (in_flight, refused) = (in_flight.with(&[]), refused.with(&[]));
-        Self(Arc::new(Inner { limit, taken: AtomicUsize::new(0), in_flight, refused }))
+        let (taken, strangers) = Default::default();
+        Self(Arc::new(Inner { limit, taken, strangers, in_flight, refused }))
     }
 
     /// The share of one request: nothing as yet.
     pub(crate) fn share(&self) -> Arc<Share> {
-        Arc::new(Share { budget: self.clone(), taken: AtomicUsize::new(0) })
+        Arc::new(Share { budget: self.clone(), taken: AtomicUsize::new(0), stranger: AtomicBool::new(true) })
     }
 }
 
@@ -50,24 +54,44 @@ impl Budget {
 pub(crate) struct Share {
     budget: Budget,
     taken: AtomicUsize,
+    /// Nobody knows whose request it is.
+    stranger: AtomicBool,
 }
 
 impl Share {
+    /// Takes what any request takes, once.
+    ///
+    /// # Errors
+    /// Those of [`take`](Self::take).
+    pub(crate) fn begin(&self) -> Result<(), Error> {
+        let begun = self.taken.load(Ordering::Relaxed) > 0;
+        if begun { Ok(()) } else { self.take(REQUEST_BYTES) }
+    }
+
+    /// The caller is known.
+    pub(crate) fn known(&self) {
+        if self.stranger.swap(false, Ordering::Relaxed) {
+            self.budget.0.strangers.fetch_sub(self.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// Takes so many bytes more.
     ///
     /// # Errors
-    /// `SERVICE_UNAVAILABLE` where that would be more than there is.
+    /// `SERVICE_UNAVAILABLE` where that would be more than there is, or for a stranger more than strangers may have.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
         let inner = &*self.budget.0;
+        if self.is_stranger()
+            && inner.strangers.load(Ordering::Relaxed).saturating_add(bytes) > inner.limit / 2
+        {
+            return Err(inner.refuse());
+        }
         let fits = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= inner.limit);
         if inner.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            inner.refused.inc();
-            return Err(Error::new(ErrorCode::ServiceUnavailable)
-                .message("Too many requests and answers are under way")
-                .hint("Retry after a pause, with backoff; take answers as they come."));
+            return Err(inner.refuse());
         }
-        inner.in_flight.inc_by(signed(bytes));
         self.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.count(bytes);
         Ok(())
     }
 
@@ -80,25 +104,52 @@ impl Share {
 
     /// From now on it is an answer of so many bytes. That is there already: there is no refusing it.
     pub(crate) fn settle(&self, bytes: usize) {
-        let (inner, now) = (&*self.budget.0, REQUEST_BYTES + bytes);
+        let now = REQUEST_BYTES + bytes;
         let before = self.taken.swap(now, Ordering::Relaxed);
         if now > before {
-            inner.taken.fetch_add(now - before, Ordering::Relaxed);
-            inner.in_flight.inc_by(signed(now - before));
+            self.budget.0.taken.fetch_add(now - before, Ordering::Relaxed);
+            self.count(now - before);
         } else {
             self.free(before - now);
         }
     }
 
+    fn is_stranger(&self) -> bool {
+        self.stranger.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes more are taken.
+    fn count(&self, bytes: usize) {
+        let inner = &*self.budget.0;
+        inner.in_flight.inc_by(signed(bytes));
+        if self.is_stranger() {
+            inner.strangers.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// So many bytes are there again.
     fn free(&self, bytes: usize) {
-        self.budget.0.taken.fetch_sub(bytes, Ordering::Relaxed);
-        self.budget.0.in_flight.dec_by(signed(bytes));
+        let inner = &*self.budget.0;
+        inner.taken.fetch_sub(bytes, Ordering::Relaxed);
+        inner.in_flight.dec_by(signed(bytes));
+        if self.is_stranger() {
+            inner.strangers.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.free(self.taken.load(Ordering::Relaxed));
+    }
+}
+
+impl Inner {
+    fn refuse(&self) -> Error {
+        self.refused.inc();
+        Error::new(ErrorCode::ServiceUnavailable)
+            .message("Too many requests and answers are under way")
+            .hint("Retry after a pause, with backoff; take answers as they come.")
     }
 }
 
@@ -115,11 +166,18 @@ mod tests {
         budget.0.taken.load(Ordering::Relaxed)
     }
 
+    /// The share of a caller who is known.
+    fn known(budget: &Budget) -> Arc<Share> {
+        let share = budget.share();
+        share.known();
+        share
+    }
+
     #[test]
     fn what_is_taken_comes_back_however_it_was_taken() {
         let metrics = Metrics::new();
         let budget = Budget::new(1 << 20, &metrics);
-        let (one, two) = (budget.share(), budget.share());
+        let (one, two) = (known(&budget), known(&budget));
         one.take(1000).unwrap();
         two.take(500).unwrap();
         one.give(400);
@@ -140,7 +198,7 @@ mod tests {
     fn there_is_no_more_than_the_limit_but_for_answers_that_are_there() {
         let metrics = Metrics::new();
         let budget = Budget::new(1000, &metrics);
-        let (one, two) = (budget.share(), budget.share());
+        let (one, two) = (known(&budget), known(&budget));
         one.take(1000).unwrap();
         let error = two.take(1).unwrap_err();
         assert_eq!(error.code, ErrorCode::ServiceUnavailable);
@@ -150,5 +208,23 @@ mod tests {
         assert!(two.take(1).is_err());
         drop(one);
         two.take(1000).unwrap();
+    }
+
+    #[test]
+    fn strangers_leave_half_of_it_to_those_who_are_known() {
+        let metrics = Metrics::new();
+        let budget = Budget::new(1000, &metrics);
+        let (one, two, three) = (budget.share(), budget.share(), budget.share());
+        one.take(300).unwrap();
+        assert!(two.take(201).is_err());
+        two.take(200).unwrap();
+        assert!(three.take(1).is_err());
+        known(&budget).take(500).unwrap();
+        two.known();
+        two.take(100).unwrap();
+        three.take(200).unwrap();
+        assert!(three.take(1).is_err());
+        drop((one, two, three));
+        assert_eq!((taken(&budget), budget.0.strangers.load(Ordering::Relaxed)), (0, 0));
     }
 }

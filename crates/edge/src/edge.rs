@@ -242,10 +242,15 @@ where
     }
 }
 
+/// In the extensions of a request that is gRPC for us, and gRPC-Web for its caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GrpcWeb;
+
 /// Answers gRPC-Web as gRPC: what lies between does not know the difference.
 async fn translated(core: Arc<Core>, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let Some(content_type) = grpc_web_type(&request) else { return answer(core, request).await };
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    request.extensions_mut().insert(GrpcWeb);
     let service = tower::service_fn(move |request| answer(Arc::clone(&core), request));
     tonic_web::GrpcWebLayer::new().layer(service).oneshot(request).await
 }

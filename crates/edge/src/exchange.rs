@@ -132,6 +132,10 @@ impl Exchange {
 
     /// Puts on the answer what all answers carry, and lets it go; the exchange ends with it.
     pub(crate) fn answer(mut self, mut response: Response<Body>) -> Response<Body> {
+        if self.caller.is_none() && !response.body().is_end_stream() && self.share.begin().is_err() {
+            // An answer that nobody takes is held. There is no memory for what more a stranger might not take: he gets the head alone.
+            response = fault::speechless();
+        }
         let status = response.status();
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, self.request_id.to_header());

@@ -201,6 +201,14 @@ pub(crate) fn shown(status: &Status) -> transcode::Error {
     error
 }
 
+/// `SERVICE_UNAVAILABLE` without a word.
+pub(crate) fn speechless() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    pace(&mut answer);
+    answer
+}
+
 /// Says when to come again on an answer that has no service.
 pub(crate) fn pace<B>(answer: &mut Response<B>) {
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {

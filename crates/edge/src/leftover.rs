@@ -96,7 +96,11 @@ impl http_body::Body for Borrowed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.read |= frame.is_none();
+        if frame.is_none() || self.body.is_end_stream() {
+            self.read = true;
+            // Now: whoever has it may keep it for as long as the answer takes.
+            *lock(&self.state) = State::Read;
+        }
         Poll::Ready(frame)
     }
 
@@ -111,8 +115,8 @@ impl http_body::Body for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let body = std::mem::take(&mut self.body);
-        let read = self.read || body.is_end_stream();
-        *lock(&self.state) = if read { State::Read } else { State::Back(body) };
+        if !self.read {
+            *lock(&self.state) = State::Back(std::mem::take(&mut self.body));
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! The life of a request, in its order: limits -> memory -> prefix -> CORS -> route -> authenticate (for a public method only who shows a
-//! token) -> rate limit -> may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is)
+//! The life of a request, in its order: limits -> prefix -> CORS -> route -> authenticate (for a public method only who shows a
+//! token) -> memory -> rate limit -> may this caller call this method -> time -> call (REST and Connect through the transcoder, gRPC as it is)
 //! -> what the answer's headers say.
 //!
 //! Before it stands [`Exchange::open`] (request id, trace), after it [`Exchange::answer`] (headers of every answer, request log,
 //! metrics). Whatever fails anywhere returns a [`Failure`], which is rendered in one place.
 
 use crate::body::{Guarded, too_large};
-use crate::budget::{REQUEST_BYTES, Share};
+use crate::budget::Share;
 use crate::deadline;
-use crate::edge::{COMPRESS_FROM, Core};
+use crate::edge::{COMPRESS_FROM, Core, GrpcWeb};
 use crate::exchange::Exchange;
 use crate::fault::{self, Failure};
 use crate::headers;
@@ -61,12 +61,15 @@ pub(crate) async fn run(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     let (mut head, body) = request.into_parts();
-    let checked = check_head(core, &head).and_then(|()| Ok(exchange.share.take(REQUEST_BYTES)?));
+    let checked = check_head(core, &head);
     exchange.prefix = strip_prefix(&mut head);
     // Before what was found is told: in which protocol?
     exchange.connect = !exchange.grpc
         && core.transcoder.protocol(&head.method, &head.uri, &head.headers) == Protocol::Connect;
     checked?;
+    if exchange.grpc {
+        check_grpc(&head)?;
+    }
     if let Some(answer) = core.cors.preflight(&head) {
         exchange.page = Some("preflight");
         exchange.place = place(core, head.uri.path());
@@ -76,12 +79,14 @@ pub(crate) async fn run(
         Target::Page(page) => {
             exchange.page = Some(page.name);
             exchange.measure();
+            exchange.share.begin()?;
             return page.answer(&head);
         }
         Target::Public => {
             exchange.page = Some("public");
             exchange.place = Some(head.uri.path().to_owned());
             exchange.measure();
+            exchange.share.begin()?;
             return Box::pin(call_public(core, exchange, head, body)).await;
         }
         Target::Options(answer) => {
@@ -98,6 +103,10 @@ pub(crate) async fn run(
     exchange.measure();
 
     exchange.caller = authenticate(core, &head.headers, route.method)?;
+    if exchange.caller.is_some() {
+        exchange.share.known();
+    }
+    exchange.share.begin()?;
     limit_rate(core, exchange, &route, &head).await?;
     if let Some(caller) = &exchange.caller {
         core.policy
@@ -146,6 +155,23 @@ fn check_head(core: &Core, head: &Parts) -> Result<(), Failure> {
         return Err(error
             .hint("Send the body chunked, or as it is; a Content-Encoding may compress it.")
             .into());
+    }
+    Ok(())
+}
+
+/// Refuses gRPC that is none: over HTTP/1, whose answers have no place for a status behind their messages, and of other messages than
+/// Protobuf's.
+fn check_grpc(head: &Parts) -> Result<(), Failure> {
+    if head.version < Version::HTTP_2 && head.extensions.get::<GrpcWeb>().is_none() {
+        let error = Error::new(ErrorCode::NotImplemented).message("gRPC goes over HTTP/2 alone");
+        return Err(error.hint("Use HTTP/2, or gRPC-Web or Connect, which go over HTTP/1 as well.").into());
+    }
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
+    let codec = content_type.and_then(|text| text.split(';').next()?.trim().strip_prefix("application/grpc"));
+    if !matches!(codec, Some("" | "+proto")) {
+        let error =
+            Error::new(ErrorCode::UnsupportedMediaType).message("The messages' media type is not understood");
+        return Err(error.hint("Send application/grpc or application/grpc+proto.").into());
     }
     Ok(())
 }

@@ -184,6 +184,7 @@ fn framed(world: &World, content_type: &str, id: &str) -> Request<Full<Bytes>> {
     let body = enveloped(&[(0, &get(id).encode_to_vec())]);
     let request = world
         .request(Method::POST, GET_CLIENT)
+        .version(http::Version::HTTP_2)
         .header("content-type", content_type)
         .header("x-grpc-web", "1");
     request.body(Full::new(body)).unwrap()
@@ -218,10 +219,31 @@ async fn grpc_web_is_checked_as_everything_is() {
 }
 
 #[tokio::test]
+async fn grpc_goes_over_http_2_and_grpc_web_over_both() {
+    let world = World::new();
+    let over = |content_type: &str, version: http::Version| {
+        let mut request = framed(&world, content_type, "424242");
+        *request.version_mut() = version;
+        world.send(request)
+    };
+    let refused = over("application/grpc", http::Version::HTTP_11).await.grpc();
+    assert_eq!((refused.code(), code(&refused)), (Code::Unimplemented, ErrorCode::NotImplemented));
+    assert!(refused.message().contains("HTTP/2"));
+    let web = over("application/grpc-web", http::Version::HTTP_11).await;
+    assert_eq!(opened(&web.body).last().unwrap().0, 0x80);
+    assert_eq!(over("application/grpc+proto", http::Version::HTTP_2).await.grpc().code(), Code::Ok);
+    for content_type in ["application/grpc+json", "application/grpc+thrift; charset=utf-8"] {
+        let refused = over(content_type, http::Version::HTTP_2).await.grpc();
+        assert_eq!(code(&refused), ErrorCode::UnsupportedMediaType, "{content_type}");
+    }
+}
+
+#[tokio::test]
 async fn grpc_at_a_path_that_is_none_is_unimplemented_and_rest_does_not_answer_it() {
     let world = World::new();
     let grpc = |path: &str| {
-        world.request(Method::POST, path).header("content-type", "application/grpc").body(full("")).unwrap()
+        let request = world.request(Method::POST, path).version(http::Version::HTTP_2);
+        request.header("content-type", "application/grpc").body(full("")).unwrap()
     };
     for path in ["/v1/clients", "/riskmesh.clients.v1.ClientsService/Nothing", "/"] {
         let answer: Answer = world.send(grpc(path)).await;

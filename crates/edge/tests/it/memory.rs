@@ -52,11 +52,11 @@ async fn bodies_that_stall_take_no_more_memory_than_there_is_and_give_it_back() 
     });
     let listening = world.listen().await;
     let mut sender = connect(&listening, 1 << 20).await;
-    // Each takes its own share besides: eight fit, and not a ninth.
-    let asked: Vec<_> = (0..8)
+    // Each takes its own share besides: seven fit, and not an eighth.
+    let asked: Vec<_> = (0..7)
         .map(|_| tokio::spawn(sender.send_request(listening.at(post(&world, stalled(100 << 10))))))
         .collect();
-    eventually(|| (taken(&world) == 8 * (116 << 10)).then_some(())).await;
+    eventually(|| (taken(&world) == 7 * (140 << 10)).then_some(())).await;
     let refused = listening.ask(post(&world, stalled(100 << 10))).await;
     let error = refused.fails(503, "SERVICE_UNAVAILABLE");
     assert_eq!(refused.header("retry-after"), "1", "{error}");
@@ -90,13 +90,40 @@ async fn when_there_is_no_memory_at_all_everybody_is_told_to_come_again() {
             tokio::spawn(sender.send_request(listening.at(request.body(stalled(0)).unwrap())))
         })
         .collect();
-    eventually(|| (taken(&world) == 1 << 20).then_some(())).await;
-    for path in ["/v1/clients/424242", "/docs"] {
-        let answer = listening.ask(world.request(Method::GET, path).body(empty()).unwrap()).await;
-        answer.fails(503, "SERVICE_UNAVAILABLE");
+    eventually(|| (taken(&world) == 25 * (40 << 10)).then_some(())).await;
+    let known = world.request(Method::GET, "/v1/clients/424242").body(empty()).unwrap();
+    let known = listening.ask(known).await;
+    known.fails(503, "SERVICE_UNAVAILABLE");
+    let stranger = listening.ask(Request::get("/v1/clients").body(empty()).unwrap()).await;
+    assert_eq!(
+        (stranger.status.as_u16(), stranger.body.len()),
+        (503, 0),
+        "not even told that he needs a token"
+    );
+    for answer in [known, stranger] {
         assert_eq!(answer.header("retry-after"), "1");
     }
     drop((asked, sender));
+}
+
+#[tokio::test]
+async fn who_does_not_say_who_he_is_cannot_use_up_the_memory_of_those_who_do() {
+    let world = World::with(|config| {
+        (config.body_bytes, config.batch_body_bytes) = (64 << 10, 64 << 10);
+        config.in_flight_bytes = 1 << 20;
+    });
+    let listening = world.listen().await;
+    // No window: not even a page is taken.
+    let mut sender = connect(&listening, 0).await;
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        let page = Request::get("/openapi/v2.json").body(empty().boxed_unsync()).unwrap();
+        answers.push(sender.send_request(listening.at(page)).await.unwrap());
+    }
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status().as_u16()).collect();
+    assert_eq!(statuses, [[200; 12].as_slice(), &[503; 8]].concat());
+    let known = world.request(Method::GET, "/v1/clients/424242").body(empty()).unwrap();
+    assert_eq!(listening.ask(known).await.status, 200);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl ReferenceService for Fakes {
 
 /// Asks as nobody, with these headers.
 async fn ask(world: &World, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::builder().method(method).uri(path);
+    let mut request = Request::builder().version(http::Version::HTTP_2).method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

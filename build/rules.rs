@@ -38,6 +38,12 @@ const PATTERNS: &[(&str, &str, &str)] = &[
         "must be 1 to 34 letters, digits, '.', '_', ':' or '-'",
         "check::token(value, 34)",
     ),
+    ("^[0-9a-f]{32}$", "must be 32 hex digits", "check::hex(value, 32)"),
+    (
+        "^[a-z0-9][a-z0-9._@+-]{0,63}$",
+        "must be 1 to 64 small letters, digits, '.', '_', '@', '+' or '-' and start with a letter or a digit",
+        "check::user_name(value)",
+    ),
     (
         "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$",
         "must be a language tag such as de-AT",

@@ -1,6 +1,6 @@
 //! The contract: Protobuf messages, gRPC service traits and clients, the descriptor set, the table of methods with their policies,
 //! and the validation of requests. All of it is generated from `proto/` at build time, but for what every service says alike: times,
-//! pages and entity tags.
+//! pages, patches and entity tags.
 //!
 //! Packages carry versions, and so do modules: [`analytics::v1`] and [`analytics::v2`] live side by side.
 
@@ -8,6 +8,7 @@ pub mod codec;
 pub mod etag;
 pub mod method;
 pub mod page;
+pub mod patch;
 pub mod spelling;
 pub mod validate;
 
@@ -50,6 +51,8 @@ packages! {
     market { v1 = "riskmesh.market.v1" }
     /// Risk scores.
     analytics { v1 = "riskmesh.analytics.v1", v2 = "riskmesh.analytics.v2" }
+    /// Users of a tenant.
+    users { v1 = "riskmesh.users.v1" }
     /// Countries, currencies, exchange rates, risk lists.
     reference { v1 = "riskmesh.reference.v1" }
     /// What services tell each other through the log.

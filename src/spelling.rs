@@ -10,6 +10,15 @@ pub trait Spelled: TryFrom<i32> {
         let (number, _) = Self::ALL.iter().find(|(_, spelling)| *spelling == text)?;
         Self::try_from(*number).ok()
     }
+
+    /// How this value is written; none for one without a spelling.
+    fn spelling(self) -> Option<&'static str>
+    where
+        Self: Into<i32>,
+    {
+        let value = self.into();
+        Self::ALL.iter().find(|(number, _)| *number == value).map(|(_, spelling)| *spelling)
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/spellings.rs"));
@@ -25,5 +34,7 @@ mod tests {
         for other in ["", "Direct_Debit", "TRANSACTION_TYPE_CASH", "2"] {
             assert_eq!(TransactionType::spelled(other), None, "{other}");
         }
+        assert_eq!(TransactionType::DirectDebit.spelling(), Some("direct_debit"));
+        assert_eq!(TransactionType::Unspecified.spelling(), None);
     }
 }

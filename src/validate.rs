@@ -117,6 +117,18 @@ mod check {
             && value.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b':' | b'-'))
     }
 
+    pub(super) fn hex(value: &str, len: usize) -> bool {
+        value.len() == len && value.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
+    /// The form of a name that somebody logs in with.
+    pub(super) fn user_name(value: &str) -> bool {
+        let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+        (1..=64).contains(&value.len())
+            && value.bytes().next().is_some_and(alphanumeric)
+            && value.bytes().all(|c| alphanumeric(c) || matches!(c, b'.' | b'_' | b'@' | b'+' | b'-'))
+    }
+
     /// The form of a language tag (BCP 47): a language, and up to three subtags.
     pub(super) fn language(value: &str) -> bool {
         let mut tags = value.split('-');
@@ -341,6 +353,17 @@ mod tests {
         for bad in ["", "/", "Europe/", "1/2", "a/b/c/d", "Europe Vienna", "../etc"] {
             assert!(!check::time_zone(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn user_names_and_ids_have_their_forms() {
+        for good in ["a", "7", "ada", "ada.l@example.org", "x+y_z-1", &"a".repeat(64)] {
+            assert!(check::user_name(good), "{good}");
+        }
+        for bad in ["", "Ada", "-a", ".a", "a b", "ä", "a/b", &"a".repeat(65)] {
+            assert!(!check::user_name(bad), "{bad}");
+        }
+        assert!(check::hex("0f", 2) && !check::hex("0F", 2) && !check::hex("0f0", 2) && !check::hex("0g", 2));
     }
 
     #[test]

@@ -15,4 +15,5 @@ mod reference;
 mod rest;
 mod support;
 mod sweep;
+mod users;
 mod watch;

@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::repo::RACES;
 use crate::repo::portfolios::Portfolios as Repo;
 use crate::repo::rows::Written;
-use crate::rpc::IfMatch;
+use api::etag::IfMatch;
 use api::portfolios::v1::PatchPortfolio;
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, PortfolioId, TenantId};
 use std::sync::Arc;

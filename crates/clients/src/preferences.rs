@@ -3,9 +3,9 @@
 use crate::error::{Doing as _, Error as ServiceError};
 use crate::masters::Masters;
 use crate::repo::RACES;
-use crate::rpc::IfMatch;
 use crate::tables::CLIENT_PREFERENCES;
 use api::clients::v1::Preferences as Message;
+use api::etag::IfMatch;
 use bytes::Bytes;
 use cache::{Cache, CacheAside, Config, Loaded, Value};
 use prost::Message as _;

@@ -81,6 +81,7 @@ codes! {
     CurrencyNotFound "CURRENCY_NOT_FOUND" NotFound 404 false "Currency not found" "Send an ISO 4217 code: three letters or three digits.";
     RateNotFound "RATE_NOT_FOUND" NotFound 404 false "No exchange rates are known for this" "Ask for a later date, or another base.";
     RiskListNotFound "RISK_LIST_NOT_FOUND" NotFound 404 false "Risk list not found" "GET /v1/reference/risk-lists lists the versions there are.";
+    UserNotFound "USER_NOT_FOUND" NotFound 404 false "User not found" "GET /v1/users?userName= finds a user by name.";
     RouteNotFound "ROUTE_NOT_FOUND" Unimplemented 404 false "No such path" "See /openapi/v1.json and /openapi/v2.json for the paths there are.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" Unimplemented 405 false "The path does not take this HTTP method" "The Allow header lists the methods it takes.";
     NotAcceptable "NOT_ACCEPTABLE" InvalidArgument 406 false "None of the accepted media types can be given" "Accept application/json.";

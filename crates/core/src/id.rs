@@ -134,6 +134,13 @@ id!(
     "^[A-Za-z0-9._:-]{1,64}$",
     token
 );
+id!(
+    /// A user of a tenant; made by us of the user's name, which it does not tell.
+    UserId,
+    "must be 32 hex digits",
+    "^[0-9a-f]{32}$",
+    |text| text.len() == 32 && text.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+);
 
 #[cfg(test)]
 mod tests {

@@ -15,5 +15,7 @@ pub mod page;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Detail, Error, ErrorCode, Result, ServiceError};
 pub use fixed::{Price, Quantity};
-pub use id::{AccountId, ClientId, InstrumentId, PaymentId, PortfolioId, TenantId, TradeId, TransactionId};
+pub use id::{
+    AccountId, ClientId, InstrumentId, PaymentId, PortfolioId, TenantId, TradeId, TransactionId, UserId,
+};
 pub use money::{Currency, Money};

@@ -25,6 +25,12 @@ pub enum Command {
     Serve(ServeArgs),
     /// Prints an access token and nothing else.
     Token(TokenArgs),
+    /// Creates and maintains the users of a tenant.
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        what: UserCommand,
+    },
     /// Imports data from files.
     Import {
         /// What to import.
@@ -91,6 +97,8 @@ pub enum NodeRole {
     Reference,
     /// Instruments, prices, portfolio risk.
     Market,
+    /// Users.
+    Auth,
 }
 
 /// The data directory that a command works on, with the settings that the last `serve` had there.
@@ -111,8 +119,11 @@ pub struct TokenArgs {
     #[command(flatten)]
     pub data: DataDir,
     /// What the holder may do: admin, analyst, reviewer, auditor, client, service.
-    #[arg(long)]
-    pub role: authn::Role,
+    #[arg(long, required_unless_present = "user")]
+    pub role: Option<authn::Role>,
+    /// The user whom it stands for, with the role that he or she has.
+    #[arg(long, value_name = "NAME", conflicts_with = "role")]
+    pub user: Option<String>,
     /// The tenant.
     #[arg(long, default_value = "sandbox")]
     pub tenant: riskmesh_core::TenantId,
@@ -125,6 +136,72 @@ pub struct TokenArgs {
     /// How long it lasts: 30s, 15m, 1h, 7d.
     #[arg(long, default_value = "1h", value_parser = duration)]
     pub ttl: std::time::Duration,
+}
+
+/// What can be done with users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Creates a user with a password: one from standard input, or one that is made up and shown this once.
+    Create {
+        /// The name to log in with.
+        name: String,
+        /// What the user may do: admin, analyst, reviewer, auditor.
+        #[arg(long, value_parser = user_role)]
+        role: api::users::v1::UserRole,
+        /// The name that others see; the name to log in with where nothing is said.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        display_name: String,
+        /// Reads the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Whose users.
+        #[command(flatten)]
+        of: UsersOf,
+    },
+    /// Lists users in the order of their creation: id, name, role, status, display name.
+    List {
+        /// Whose users.
+        #[command(flatten)]
+        of: UsersOf,
+    },
+    /// Lets a user get no token any more; those there are hold until they expire.
+    Disable {
+        /// The name to log in with.
+        name: String,
+        /// Whose users.
+        #[command(flatten)]
+        of: UsersOf,
+    },
+    /// Lets a user log in again.
+    Enable {
+        /// The name to log in with.
+        name: String,
+        /// Whose users.
+        #[command(flatten)]
+        of: UsersOf,
+    },
+    /// Gives a user another password.
+    SetPassword {
+        /// The name to log in with.
+        name: String,
+        /// Reads the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Whose users.
+        #[command(flatten)]
+        of: UsersOf,
+    },
+}
+
+/// The users of a tenant in a data directory.
+#[derive(Clone, Debug, Args)]
+pub struct UsersOf {
+    /// The tenant.
+    #[arg(long, default_value = "sandbox")]
+    pub tenant: riskmesh_core::TenantId,
+    /// The data directory.
+    #[command(flatten)]
+    pub data: DataDir,
 }
 
 /// What can be imported.
@@ -225,6 +302,10 @@ pub enum Generated {
     Prices,
     /// Trades of the sandbox's portfolios in them.
     Trades,
+}
+
+fn user_role(text: &str) -> Result<api::users::v1::UserRole, String> {
+    api::Spelled::spelled(text).ok_or_else(|| "give admin, analyst, reviewer or auditor".into())
 }
 
 fn instant(text: &str) -> Result<riskmesh_core::Timestamp, String> {

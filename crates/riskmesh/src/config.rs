@@ -284,8 +284,8 @@ impl Config {
     /// The roles to run, `all` resolved.
     pub fn roles(&self) -> BTreeSet<NodeRole> {
         if self.roles.contains(&NodeRole::All) {
-            [NodeRole::Edge, NodeRole::Clients, NodeRole::Analytics, NodeRole::Reference, NodeRole::Market]
-                .into()
+            use NodeRole::{Analytics, Auth, Clients, Edge, Market, Reference};
+            [Edge, Clients, Analytics, Reference, Market, Auth].into()
         } else {
             self.roles.iter().copied().collect()
         }

@@ -25,11 +25,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects for one tenant.
-    pub(crate) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+    /// Connects for one tenant, on behalf of the command of this name.
+    pub(crate) async fn open(config: &Config, tenant: &TenantId, command: &str) -> anyhow::Result<Self> {
         let (issuer, _) = node::issuer(config, Arc::new(SystemClock))?;
         let grant = Grant {
-            sub: "cli:import".into(),
+            sub: format!("cli:{command}"),
             user_id: None,
             role: Role::Admin,
             tenant: tenant.clone(),
@@ -53,12 +53,19 @@ impl Connection {
     }
 
     /// Lets a process that was started for this command finish its scores and close the store.
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
         if let Some(node) = self.node {
             let caught_up = node.caught_up().await;
             node.stop().await;
             caught_up?;
         }
         Ok(())
+    }
+
+    /// Lets a process that was started for this command close the store: nothing that scores depend on has changed.
+    pub(crate) async fn close(self) {
+        if let Some(node) = self.node {
+            node.stop().await;
+        }
     }
 }

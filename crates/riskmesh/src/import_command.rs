@@ -29,7 +29,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
         name.into()
     });
     let config = Config::of(&args.data)?;
-    let connection = Connection::open(&config, &args.tenant).await?;
+    let connection = Connection::open(&config, &args.tenant, "import").await?;
     let ledger = Ledger {
         client: TransactionsServiceClient::new(connection.channel.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES),
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: ImportArgs) -> anyhow::Result<()> {
         say(summary, started.elapsed());
     }
     let served = connection.is_served();
-    connection.close().await?;
+    connection.finish().await?;
     let summary = imported?;
     println!(
         "{}",

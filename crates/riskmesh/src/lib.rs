@@ -20,6 +20,7 @@ mod migrate;
 mod migrations;
 mod note;
 mod token;
+mod user_command;
 
 use cli::{Cli, Command, ImportCommand};
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         None => block_on(serve::run(&cli.serve)),
         Some(Command::Serve(args)) => block_on(serve::run(&args)),
-        Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Token(args)) => block_on(token::run(&args)),
+        Some(Command::User { what }) => block_on(user_command::run(what)),
         Some(Command::Import { what: ImportCommand::Transactions(args) }) => {
             block_on(import_command::run(args))
         }

@@ -136,10 +136,11 @@ pub struct Node {
 
 /// Every table, by the crate that declares it.
 pub fn tables() -> Vec<&'static Table> {
-    let all: [&[&'static Table]; 6] = [
+    let all: [&[&'static Table]; 7] = [
         store::list::TABLES,
         bus::TABLES,
         idempotency::TABLES,
+        auth::TABLES,
         clients::TABLES,
         analytics::TABLES,
         market::TABLES,
@@ -221,6 +222,16 @@ impl Node {
             default_timeout: config.edge.request_timeout,
         };
 
+        let auth = auth::Service::new(auth::Deps {
+            store: store.clone(),
+            lists: lists.clone(),
+            outbox: outbox.clone(),
+            cipher: secrets.columns.clone(),
+            cursors: secrets.cursors.clone(),
+            clock: clock.clone(),
+        });
+        let auth_server = server("auth", auth.routes());
+
         let cache: Arc<dyn cache::Cache> = Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES));
         let clients = Arc::new(clients::Service::new(clients::Deps {
             store: store.clone(),
@@ -283,13 +294,15 @@ impl Node {
             )
             .with(services_of("riskmesh.payments."), &Channel::local(clients_server.clone(), caller("edge")))
             .with(services_of("riskmesh.transactions."), &Channel::local(clients_server, caller("edge")))
+            .with(services_of("riskmesh.users."), &Channel::local(auth_server, caller("edge")))
             .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")))
             .with(services_of("riskmesh.reference."), &Channel::local(reference_server, caller("edge")))
             .with(services_of("riskmesh.market."), &Channel::local(market_server, caller("edge")));
         let routed = Routed::new(directory);
 
         let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
-        let sources = clients.sources().into_iter().chain(analytics.sources()).collect();
+        let sources =
+            clients.sources().into_iter().chain(analytics.sources()).chain(auth.sources()).collect();
         let relay_config = bus::outbox::Config { takeover: bus::Takeover::Immediate, ..Default::default() };
         let relay = bus::Relay::new(outbox, bus.clone(), sources, relay_config)?;
         // What a crash left behind is told of before anything new is taken in.

@@ -1,7 +1,7 @@
 //! An account of a client.
 
-use super::unchangeable;
 use api::clients::v1::{AccountStatus, AccountType, PatchAccount};
+use api::patch::unchangeable;
 use riskmesh_core::{AccountId, ClientId, Currency, Error, Timestamp};
 
 /// An account as it stands.

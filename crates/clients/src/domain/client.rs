@@ -1,7 +1,7 @@
 //! A client of a tenant, and how a patch changes it.
 
-use super::{patched, unchangeable};
 use api::clients::v1::{Address, ClientStatus, ClientType, PatchClient};
+use api::patch::{patched, unchangeable};
 use riskmesh_core::{ClientId, Detail, Error, Timestamp};
 
 /// A client as it stands, with what the store keeps beside it.

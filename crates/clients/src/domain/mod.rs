@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// How far ahead of our clock something may have happened: other clocks, and dates of other time zones.
 const AHEAD: Duration = Duration::from_hours(24);
-/// The longest field name that an error repeats.
-const SHOWN: usize = 64;
 
 /// The currency that a field names.
 pub(crate) fn currency(field: &'static str, code: &str) -> Result<Currency, Error> {
@@ -45,39 +43,4 @@ pub(crate) fn happened(
         return Err(invalid("must not be more than a day ahead"));
     }
     Ok(at)
-}
-
-/// The fields that a patch changes: those that the mask names, `*` for all that may be changed, and without a mask those that are set.
-pub(crate) fn patched<'a>(
-    mask: Option<&'a [String]>,
-    changeable: &[&'a str],
-    set: impl FnOnce() -> Vec<&'a str>,
-) -> Vec<&'a str> {
-    match mask {
-        Some([star]) if star == "*" => changeable.to_vec(),
-        Some(paths) => paths.iter().map(String::as_str).collect(),
-        None => set(),
-    }
-}
-
-/// The error of an update mask that names what cannot be changed; the fields are told by their JSON names.
-pub(crate) fn unchangeable(path: &str, changeable: &[&str]) -> Error {
-    let path: String = path.chars().take(SHOWN).collect();
-    let issue = format!("names {}, which cannot be changed", json_name(&path));
-    let changeable: Vec<String> = changeable.iter().map(|name| json_name(name)).collect();
-    Error::invalid(Detail::expected("updateMask", issue, changeable.join(", ")))
-}
-
-/// `residence_country` -> `residenceCountry`.
-fn json_name(name: &str) -> String {
-    let mut upper = false;
-    let mut json = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c {
-            '_' => upper = true,
-            c if std::mem::take(&mut upper) => json.push(c.to_ascii_uppercase()),
-            c => json.push(c),
-        }
-    }
-    json
 }

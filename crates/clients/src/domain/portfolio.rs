@@ -1,6 +1,7 @@
 //! A portfolio, and how a patch changes it.
 
-use super::{currency, patched, unchangeable};
+use super::currency;
+use api::patch::{patched, unchangeable};
 use api::portfolios::v1::{PatchPortfolio, Portfolio as Message};
 use riskmesh_core::{ClientId, Currency, Detail, Error, PortfolioId, Timestamp};
 

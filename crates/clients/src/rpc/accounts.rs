@@ -1,6 +1,6 @@
 //! `riskmesh.clients.v1.AccountsService`.
 
-use super::{IfMatch, account_id, client_id, tenant};
+use super::{account_id, client_id, tenant};
 use crate::domain::account::Account;
 use crate::domain::currency;
 use crate::masters::{AccountStart, Masters};
@@ -10,7 +10,7 @@ use api::clients::v1::{
     DeleteAccountResponse, GetAccountRequest, GetAccountResponse, ListAccountsRequest, ListAccountsResponse,
     UpdateAccountRequest, UpdateAccountResponse,
 };
-use api::etag::versioned;
+use api::etag::{IfMatch, versioned};
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
 use riskmesh_core::{Detail, Error};

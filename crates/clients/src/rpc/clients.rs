@@ -1,6 +1,6 @@
 //! `riskmesh.clients.v1.ClientsService`.
 
-use super::{IfMatch, client_id, tenant};
+use super::{client_id, tenant};
 use crate::domain::client::{Client, Profile};
 use crate::masters::Masters;
 use api::clients::v1::clients_service_server::ClientsService;
@@ -10,7 +10,7 @@ use api::clients::v1::{
     ListClientsRequest, ListClientsResponse, PutAddressRequest, PutAddressResponse, UpdateClientRequest,
     UpdateClientResponse,
 };
-use api::etag::versioned;
+use api::etag::{IfMatch, versioned};
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
 use riskmesh_core::{Detail, Error, ErrorCode};

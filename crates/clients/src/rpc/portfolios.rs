@@ -1,9 +1,9 @@
 //! `riskmesh.portfolios.v1.PortfoliosService`.
 
-use super::{IfMatch, portfolio_id, tenant};
+use super::{portfolio_id, tenant};
 use crate::domain::portfolio::Portfolio;
 use crate::portfolios::Portfolios;
-use api::etag::versioned;
+use api::etag::{IfMatch, versioned};
 use api::portfolios::v1::portfolios_service_server::PortfoliosService;
 use api::portfolios::v1::{
     CreatePortfolioRequest, CreatePortfolioResponse, DeletePortfolioRequest, DeletePortfolioResponse,

@@ -1,12 +1,12 @@
 //! `riskmesh.clients.v1.PreferencesService`.
 
-use super::{IfMatch, client_id, tenant};
+use super::{client_id, tenant};
 use crate::preferences::Preferences;
 use api::clients::v1::preferences_service_server::PreferencesService;
 use api::clients::v1::{
     GetPreferencesRequest, GetPreferencesResponse, PutPreferencesRequest, PutPreferencesResponse,
 };
-use api::etag::versioned;
+use api::etag::{IfMatch, versioned};
 use riskmesh_core::{Detail, Error};
 use tonic::{Request, Response, Status};
 

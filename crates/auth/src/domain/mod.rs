@@ -1,0 +1,3 @@
+//! What the service is about, without I/O.
+
+pub(crate) mod user;

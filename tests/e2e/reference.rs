@@ -219,6 +219,37 @@ async fn a_hangup_has_the_files_read_and_ends_nothing() {
     }
 }
 
+#[tokio::test]
+async fn scores_follow_the_lists_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = dir.path().join("reference");
+    std::fs::create_dir(&files).unwrap();
+    let more = ["--no-sandbox", "--reference-dir", files.to_str().unwrap()];
+    let server = Server::start(&dir.path().join("data"), &more);
+    let mut admin = server.as_role(Role::Admin, "listed").await;
+    let client = json!({"clientId": "7", "name": "Ada", "residenceCountry": "PA"});
+    assert_eq!(admin.call(Method::POST, "/v1/clients", &[], Some(client)).await.unwrap().status, 201);
+    let before = get(&mut admin, "/v2/analytics/7").await;
+    assert_eq!(before.body["refdataVersion"], "fatf-2026-02-13+fx-sample-1");
+    assert!(before.body["risk"]["score"].as_i64().unwrap() < 85, "{:#}", before.body);
+
+    put(&files, "country-risk-1.toml", &list("bank-1", "2026-03-01", "PA"));
+    hang_up(&server);
+    let asked = std::time::Instant::now();
+    let after = loop {
+        let now = get(&mut admin, "/v2/analytics/7").await;
+        if now.body["risk"]["score"] != before.body["risk"]["score"] {
+            break now;
+        }
+        assert!(asked.elapsed().as_secs() < 30, "the score follows");
+    };
+    let version = after.body["refdataVersion"].as_str().unwrap();
+    assert!(version.starts_with("bank-1@") && version.ends_with("+fx-sample-1"), "{version}");
+    let history = get(&mut admin, "/v2/clients/7/analytics/history").await;
+    assert_eq!(history.body["history"][0]["analytics"], after.body);
+    assert_eq!(history.body["page"]["total"], 2);
+}
+
 #[test]
 fn a_directory_that_cannot_be_read_whole_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();

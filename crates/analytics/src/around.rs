@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::inputs::Gather;
 use futures::{StreamExt as _, TryStreamExt as _};
 use risk::network::Explorer;
-use risk::{AccountView, Entry, Network};
+use risk::{AccountView, Entry, Network, RefData};
 use riskmesh_core::{AccountId, ClientId, TenantId};
 use std::ops::Range;
 use std::pin::pin;
@@ -30,9 +30,10 @@ impl Gather {
         tenant: &TenantId,
         client: &ClientId,
         accounts: &[AccountView<'_>],
+        refdata: &RefData,
         as_of_ms: i64,
     ) -> Result<Option<Network>, Error> {
-        let Some(mut explorer) = Explorer::new(accounts, &self.model, &self.refdata, as_of_ms) else {
+        let Some(mut explorer) = Explorer::new(accounts, &self.model, refdata, as_of_ms) else {
             return Ok(None);
         };
         let look = Look { tenant, client, range_ms: explorer.range(), most: explorer.max_entries() };

@@ -1,5 +1,6 @@
 //! What the operator decides about scores.
 
+use crate::reference::Pinned;
 use crate::signature::{self, PublicKey};
 use risk::fx::FxTable;
 use risk::refdata::CountryLists;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Settings of the role `analytics`. Without any, the model and the reference data that ship with the program are used.
+/// Settings of the role `analytics`. Without any, the model that ships with the program is used, and the reference data in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
@@ -16,9 +17,9 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// More model files, to score clients under as if (`:simulate`); none of them counts.
     pub drafts: Vec<PathBuf>,
-    /// The country risk lists; see `models/refdata/country-risk-2026-02-13.toml`.
+    /// The country risk lists, instead of those in force; see `models/refdata/country-risk-2026-02-13.toml`.
     pub country_risk: Option<PathBuf>,
-    /// The exchange rates; see `models/refdata/fx-sample-1.toml`.
+    /// The exchange rates, instead of those in force; see `models/refdata/fx-sample-1.toml`.
     pub fx_rates: Option<PathBuf>,
     /// Whose files these must be: the Ed25519 public key in 64 hex digits that a detached signature beside each file, `FILE.sig`, is
     /// checked with. Without it files are taken as they are.
@@ -98,7 +99,7 @@ impl Config {
     /// Reads the files as a start does.
     pub fn check_files(&self) -> Result<(), Error> {
         self.load_models()?;
-        self.load_refdata().map(drop)
+        self.load_pinned().map(drop)
     }
 
     /// Checks what needs no file.
@@ -137,18 +138,28 @@ impl Config {
         Ok(models)
     }
 
-    /// The reference data.
-    pub(crate) fn load_refdata(&self) -> Result<RefData, Error> {
-        let countries = match &self.country_risk {
-            Some(path) => CountryLists::parse(&self.read("country-risk", path)?)
-                .map_err(invalid("country-risk", path))?,
-            None => RefData::builtin().map_err(invalid("country-risk", BUILTIN))?.countries().clone(),
+    /// The reference data that these settings name. With a key nothing else counts but what ships with the program: files of the
+    /// reference directory are not signed.
+    pub(crate) fn load_pinned(&self) -> Result<Pinned, Error> {
+        let signed = self.signed_by.is_some();
+        let lists = match &self.country_risk {
+            Some(path) => Some(
+                CountryLists::parse(&self.read("country-risk", path)?)
+                    .map_err(invalid("country-risk", path))?,
+            ),
+            None if signed => {
+                Some(RefData::builtin().map_err(invalid("country-risk", BUILTIN))?.countries().clone())
+            }
+            None => None,
         };
         let rates = match &self.fx_rates {
-            Some(path) => FxTable::parse(&self.read("fx-rates", path)?).map_err(invalid("fx-rates", path))?,
-            None => FxTable::sample().map_err(invalid("fx-rates", BUILTIN))?,
+            Some(path) => {
+                Some(FxTable::parse(&self.read("fx-rates", path)?).map_err(invalid("fx-rates", path))?)
+            }
+            None if signed => Some(FxTable::sample().map_err(invalid("fx-rates", BUILTIN))?),
+            None => None,
         };
-        Ok(RefData::new(Arc::new(countries), Arc::new(rates)))
+        Ok(Pinned { lists: lists.map(Arc::new), rates: rates.map(Arc::new) })
     }
 
     /// A file's text, its signature checked where there must be one.
@@ -184,7 +195,8 @@ mod tests {
         let config = Config::default();
         config.check().unwrap();
         assert_eq!(config.load_model().unwrap().version, "scorecard-2");
-        assert_eq!(config.load_refdata().unwrap().version(), RefData::builtin().unwrap().version());
+        let pinned = config.load_pinned().unwrap();
+        assert!(pinned.lists.is_none() && pinned.rates.is_none(), "what is in force counts");
     }
 
     #[test]
@@ -224,6 +236,8 @@ mod tests {
         assert!(matches!(config.load_model(), Err(Error::Signature { key: "model", .. })), "not signed");
         std::fs::write(directory.path().join("model.toml.sig"), sign(Model::BUILTIN.as_bytes())).unwrap();
         config.load_model().unwrap();
+        let pinned = config.load_pinned().unwrap();
+        assert!(pinned.lists.is_some() && pinned.rates.is_some(), "what is in force is not signed");
         std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
         assert!(matches!(config.load_model(), Err(Error::Signature { .. })), "changed after it was signed");
     }

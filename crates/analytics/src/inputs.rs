@@ -35,7 +35,6 @@ pub(crate) struct Gather {
     /// Where those are noted who look at others' accounts; nowhere if what comes of it is not kept.
     pub(crate) onlookers: Option<Onlookers>,
     pub(crate) model: Arc<Model>,
-    pub(crate) refdata: Arc<RefData>,
 }
 
 /// What a score is computed from.
@@ -57,8 +56,13 @@ struct Account {
 }
 
 impl Gather {
-    /// The inputs of a client's score; none if the client does not exist.
-    pub(crate) async fn of(&self, tenant: &TenantId, client: &ClientId) -> Result<Option<Inputs>, Error> {
+    /// The inputs of a client's score with this reference data; none if the client does not exist.
+    pub(crate) async fn of(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        refdata: &RefData,
+    ) -> Result<Option<Inputs>, Error> {
         let (known, accounts) =
             tokio::try_join!(self.upstream.client(tenant, client), self.upstream.accounts(tenant, client))?;
         let Some(known) = known else { return Ok(None) };
@@ -76,7 +80,7 @@ impl Gather {
             futures::stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
         let as_of_ms = as_of.end_ms();
         let views = views(&accounts);
-        let network = self.around(tenant, client, &views, as_of_ms).await?;
+        let network = self.around(tenant, client, &views, refdata, as_of_ms).await?;
         Ok(Some(Inputs { profile, accounts, network, screening: None, as_of_ms }))
     }
 

@@ -20,6 +20,7 @@ mod hub;
 mod inputs;
 mod news;
 mod reader;
+mod reference;
 mod refresh;
 mod repo;
 mod rpc;
@@ -49,6 +50,7 @@ use inputs::Gather;
 use mesh::Channel;
 use news::News;
 use reader::Reader;
+use reference::InUse;
 use refresh::Refresh;
 use repo::history::History;
 use repo::hours::Hours;
@@ -90,6 +92,8 @@ pub struct Deps {
     pub member: Arc<str>,
     /// Whether this process is the group's only member: see [`Takeover`].
     pub takeover: Takeover,
+    /// The reference data in force, for what the settings name no file for.
+    pub reference: Arc<refdata::Live>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when no more requests are taken: streams under way end then.
@@ -105,6 +109,7 @@ pub struct Service {
     consumer: Consumer,
     sweep: Sweep,
     hub: Hub,
+    refdata: InUse,
     handle: Handle,
 }
 
@@ -116,6 +121,7 @@ pub struct Handle {
     handled: Handled,
     takeover: Takeover,
     swept: sweep::Done,
+    refdata: InUse,
 }
 
 impl Service {
@@ -123,11 +129,23 @@ impl Service {
     /// [runs](Self::run). Errors are settings that cannot work.
     pub fn new(config: &Config, deps: Deps) -> Result<Self, ConfigError> {
         config.check()?;
-        let Deps { store, lists, bus, outbox, cache, cursors, clients, member, takeover, clock, stopping } =
-            deps;
+        let Deps {
+            store,
+            lists,
+            bus,
+            outbox,
+            cache,
+            cursors,
+            clients,
+            member,
+            takeover,
+            reference,
+            clock,
+            stopping,
+        } = deps;
         let models = Arc::new(config.load_models()?);
         let model = models.default_model().clone();
-        let refdata = Arc::new(config.load_refdata()?);
+        let refdata = InUse::new(config.load_pinned()?, reference, clock.clone());
         let upstream = Upstream::new(clients);
         let hours = Hours::new(store.clone());
         let scores = Scores::new(store.clone());
@@ -147,7 +165,6 @@ impl Service {
             upstream: upstream.clone(),
             onlookers: Some(onlookers.clone()),
             model: model.clone(),
-            refdata: refdata.clone(),
         };
         let simulator = Simulator { gather: gather.clone(), models, refdata: refdata.clone() };
         let scorer = Scorer {
@@ -156,7 +173,7 @@ impl Service {
             news: news.clone(),
             cache: cache.clone(),
             model,
-            refdata,
+            refdata: refdata.clone(),
             clock: clock.clone(),
         };
         let reader = Reader {
@@ -177,15 +194,21 @@ impl Service {
             Consumer::new(bus.clone(), store.clone(), clock, consumer).map_err(ConfigError::Consumer)?;
         let handled = Handled::default();
         let sweep = Sweep::new(scores, Sweeps::new(store), scorer.clone());
-        let handle =
-            Handle { bus, lag: consumer.lag(), handled: handled.clone(), takeover, swept: sweep.done() };
+        let handle = Handle {
+            bus,
+            lag: consumer.lag(),
+            handled: handled.clone(),
+            takeover,
+            swept: sweep.done(),
+            refdata: refdata.clone(),
+        };
         let refresh = Refresh { hours, upstream };
         let consume = Consume { refresh, scorer, onlookers, handled, at_once: config.concurrency };
         let simulation = SimulationRpc { simulator };
         let hub = Hub::new(handle.bus.clone(), config.watchers);
         let watcher = Watcher { reader: reader.clone(), hub: hub.clone(), stopping };
         let rpc = AnalyticsRpc { reader, watcher, cursors };
-        Ok(Self { rpc, simulation, news, consume, consumer, sweep, hub, handle })
+        Ok(Self { rpc, simulation, news, consume, consumer, sweep, hub, refdata, handle })
     }
 
     /// The gRPC services, version 1 and 2, for a server stack.
@@ -208,10 +231,11 @@ impl Service {
     /// Follows the events until `stop` is cancelled; then finishes what it is at. Fails only at the start, if a topic is not there or
     /// the consumer group cannot be registered.
     pub async fn run(self, stop: CancellationToken) -> Result<(), bus::Error> {
-        let Self { consumer, consume, sweep, hub, .. } = self;
+        let Self { consumer, consume, sweep, hub, refdata, .. } = self;
         let swept = Box::pin(stop.run_until_cancelled(sweep.run()));
         let woken = Box::pin(stop.run_until_cancelled(hub.run()));
-        let (consumed, _, _) = tokio::join!(consumer.run(consume, stop.clone()), swept, woken);
+        let followed = Box::pin(stop.run_until_cancelled(refdata.follow()));
+        let (consumed, ..) = tokio::join!(consumer.run(consume, stop.clone()), swept, woken, followed);
         consumed
     }
 }
@@ -220,7 +244,7 @@ impl Handle {
     /// Whether every event that was published so far has been applied, and every score is of the model in use. For a group of several
     /// members: the events of the partitions that this one holds.
     pub async fn caught_up(&self) -> Result<bool, Error> {
-        if !self.swept.is_done() {
+        if !self.swept.of(&self.refdata.current()) {
             return Ok(false);
         }
         let held = self.lag.partitions();

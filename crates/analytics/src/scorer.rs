@@ -10,6 +10,7 @@ use crate::error::Error;
 
 use crate::inputs::Gather;
 use crate::news::News;
+use crate::reference::InUse;
 use crate::repo::RACES;
 use crate::repo::scores::Scores;
 use bus::outbox::Intents;
@@ -25,7 +26,7 @@ pub(crate) struct Scorer {
     pub(crate) news: News,
     pub(crate) cache: ScoreCache,
     pub(crate) model: Arc<Model>,
-    pub(crate) refdata: Arc<RefData>,
+    pub(crate) refdata: InUse,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -46,7 +47,8 @@ impl Scorer {
                 // The row that replaces this one has no room for its news.
                 self.news.tell(tenant, before).await?;
             }
-            let Some(after) = self.next(tenant, client, before.as_ref()).await? else {
+            let refdata = self.refdata.current();
+            let Some(after) = self.next(tenant, client, before.as_ref(), &refdata).await? else {
                 settle(&self.news, intents).await;
                 return Ok(None);
             };
@@ -62,6 +64,10 @@ impl Scorer {
             } else if after.deleted {
                 self.news.place(tenant, &after).await?;
             }
+            if !after.deleted && !self.refdata.is_current(&refdata) {
+                // The sweep that brings scores up to what is in use now may have passed by here before.
+                continue;
+            }
             settle(&self.news, intents).await;
             return Ok((!after.deleted).then_some(after));
         }
@@ -74,11 +80,12 @@ impl Scorer {
         tenant: &TenantId,
         client: &ClientId,
         before: Option<&Standing>,
+        refdata: &Arc<RefData>,
     ) -> Result<Option<Standing>, Error> {
-        let Some(inputs) = self.gather.of(tenant, client).await? else {
+        let Some(inputs) = self.gather.of(tenant, client, refdata).await? else {
             return Ok(before.map(Standing::gone));
         };
-        let score = inputs.score(&self.model, &self.refdata).await?;
+        let score = inputs.score(&self.model, refdata).await?;
         let now = self.clock.now();
         Ok(Some(match before {
             Some(before) if before.deleted => before.reborn(&score, &self.model, now),

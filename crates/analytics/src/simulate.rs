@@ -2,7 +2,8 @@
 
 use crate::error::Error as ServiceError;
 use crate::inputs::Gather;
-use risk::{Model, Models, RefData, Score};
+use crate::reference::InUse;
+use risk::{Model, Models, Score};
 use riskmesh_core::{ClientId, Detail, Error, ErrorCode, TenantId};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ const MAX_MODEL: usize = 64 << 10;
 pub(crate) struct Simulator {
     pub(crate) gather: Gather,
     pub(crate) models: Arc<Models>,
-    pub(crate) refdata: Arc<RefData>,
+    pub(crate) refdata: InUse,
 }
 
 /// The model to try.
@@ -53,11 +54,12 @@ impl Simulator {
         model: &Arc<Model>,
     ) -> Result<Score, Error> {
         // What comes of it is not kept, so nobody has to be told when it changes.
+        let refdata = self.refdata.current();
         let gather = Gather { model: model.clone(), onlookers: None, ..self.gather.clone() };
-        let inputs = gather.of(tenant, client).await?;
+        let inputs = gather.of(tenant, client, &refdata).await?;
         let inputs =
             inputs.ok_or_else(|| Error::not_found(ErrorCode::ClientNotFound, "clientId", client.as_str()))?;
-        inputs.score(model, &self.refdata).await.map_err(ServiceError::into)
+        inputs.score(model, &refdata).await.map_err(ServiceError::into)
     }
 }
 

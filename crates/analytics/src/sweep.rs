@@ -1,15 +1,15 @@
-//! Scores of another model or of other reference data are computed anew, once, at the first start with them. Everything else keeps
-//! itself current by events; a new model file is no event. How far this has come is kept in the store, so that a restart goes on
-//! where the last one ended, and one that changes nothing looks at no score.
+//! Scores of another model or of other reference data are computed anew, once: at the first start with them, or when other reference
+//! data come into use while the process runs. Everything else keeps itself current by events; a new file is no event. How far this has
+//! come is kept in the store, so that a restart goes on where the last one ended, and one that changes nothing looks at no score.
 
 use crate::error::Error;
 use crate::repo::scores::Scores;
 use crate::repo::sweeps::Sweeps;
 use crate::scorer::Scorer;
 use futures::{StreamExt as _, TryStreamExt as _};
+use risk::RefData;
 use riskmesh_core::{ClientId, TenantId};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Clients scored at once: fewer than the consumer takes, which has the newer news.
@@ -25,13 +25,19 @@ pub(crate) struct Sweep {
     done: Done,
 }
 
-/// Whether a sweep is done.
+/// With which reference data the last sweep was that came to its end.
 #[derive(Clone, Default)]
-pub(crate) struct Done(Arc<AtomicBool>);
+pub(crate) struct Done(Arc<Mutex<Option<Arc<RefData>>>>);
 
 impl Done {
-    pub(crate) fn is_done(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Whether all scores are of this reference data.
+    pub(crate) fn of(&self, refdata: &RefData) -> bool {
+        let done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        done.as_ref().is_some_and(|done| done.version() == refdata.version())
+    }
+
+    fn set(&self, refdata: Arc<RefData>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refdata);
     }
 }
 
@@ -44,17 +50,24 @@ impl Sweep {
         self.done.clone()
     }
 
-    /// Goes over all rows until it has come to the end once.
+    /// Goes over all rows to the end, and again whenever other reference data come into use.
     pub(crate) async fn run(self) {
-        while let Err(error) = self.pass().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "rescoring waits for a dependency");
-            tokio::time::sleep(PAUSE).await;
+        let mut changes = self.scorer.refdata.changes();
+        loop {
+            let refdata = changes.borrow_and_update().clone();
+            while let Err(error) = self.pass(&refdata).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "rescoring waits for a dependency");
+                tokio::time::sleep(PAUSE).await;
+            }
+            self.done.set(refdata);
+            if changes.changed().await.is_err() {
+                return;
+            }
         }
-        self.done.0.store(true, Ordering::Release);
     }
 
-    async fn pass(&self) -> Result<(), Error> {
-        let Scorer { model, refdata, .. } = &self.scorer;
+    async fn pass(&self, refdata: &RefData) -> Result<(), Error> {
+        let model = &self.scorer.model;
         let mut mark = self.sweeps.begin(&model.version, refdata.version()).await?;
         let mut rescored = 0_usize;
         while !mark.done {
@@ -70,7 +83,8 @@ impl Sweep {
             };
         }
         if rescored > 0 {
-            tracing::info!(rescored, model = model.version, "scores brought up to the model");
+            let (model, refdata) = (&model.version, refdata.version());
+            tracing::info!(rescored, model, refdata, "scores brought up to the model and its reference data");
         }
         Ok(())
     }

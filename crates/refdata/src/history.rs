@@ -2,7 +2,7 @@
 
 use crate::rate::Quote;
 use crate::{Error, files::File};
-use risk::fx::FxTable;
+use risk::fx::{self, FxTable, Rate};
 use risk::portfolio::{Cross, Fx};
 use risk::{Currency, time::Day};
 use serde::Deserialize;
@@ -40,18 +40,24 @@ pub struct Dated {
 /// Dated rates against one base.
 #[derive(Clone, Debug)]
 pub struct History {
+    /// Names all of it.
+    name: String,
     base: Currency,
+    /// The files, as scores read them.
+    tables: Vec<FxTable>,
     rates: BTreeMap<Currency, BTreeMap<Day, Dated>>,
 }
 
 impl History {
     /// Puts files together. Rates of one currency on one day may be in two of them, where they are the same.
-    pub(crate) fn of(files: &[File]) -> Result<Self, Error> {
-        let mut history = Self { base: Currency::EUR, rates: BTreeMap::new() };
+    pub(crate) fn of(files: &[File], name: impl Into<String>) -> Result<Self, Error> {
+        let (name, base) = (name.into(), Currency::EUR);
+        let mut history = Self { name, base, tables: Vec::new(), rates: BTreeMap::new() };
         let mut versions: BTreeMap<String, PathBuf> = BTreeMap::new();
         for (at, file) in files.iter().enumerate() {
             let path = || file.path.clone();
-            FxTable::parse(&file.text).map_err(|source| Error::Rates { path: path(), source })?;
+            let table = FxTable::parse(&file.text);
+            history.tables.push(table.map_err(|source| Error::Rates { path: path(), source })?);
             let shape: Shape = toml::from_str(&file.text)
                 .map_err(|source| Error::Rates { path: path(), source: source.into() })?;
             file.check_version(&shape.version)?;
@@ -131,10 +137,31 @@ impl Fx for History {
     }
 }
 
+/// As scores use them.
+impl fx::Rates for History {
+    fn version(&self) -> &str {
+        &self.name
+    }
+
+    fn base(&self) -> Currency {
+        self.base
+    }
+
+    fn rate(&self, currency: Currency, day: Day) -> Option<Rate> {
+        if currency == self.base {
+            return Some(Rate::ONE);
+        }
+        // Two files that have a rate of one day have the same.
+        let latest = self.tables.iter().filter_map(|table| table.latest(currency, day));
+        latest.max_by_key(|(day, _)| *day).map(|(_, rate)| rate)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use risk::fx::Rates as _;
 
     fn file(name: &str, version: &str, days: &str) -> File {
         File::of(name, format!("version = \"{version}\"\nbase = \"EUR\"\nnote = \"n\"\n{days}"))
@@ -156,19 +183,23 @@ mod tests {
     fn files_side_by_side_are_one_history() {
         let old = "[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"1.10\", JPY = \"160\" }";
         let new = "[[day]]\ndate = \"2025-03-01\"\nrates = { USD = \"1.25\" }";
-        let history = History::of(&[file("fx-a.toml", "a", old), file("fx-b.toml", "b", new)]).unwrap();
+        let history = History::of(&[file("fx-a.toml", "a", old), file("fx-b.toml", "b", new)], "ab").unwrap();
         assert_eq!(shown(&history, "2025-02-28", "EUR"), ["JPY 160 2025-01-01 a", "USD 1.1 2025-01-01 a"]);
         assert_eq!(shown(&history, "2025-03-01", "EUR"), ["JPY 160 2025-01-01 a", "USD 1.25 2025-03-01 b"]);
         assert!(shown(&history, "2024-12-31", "EUR").is_empty());
         assert_eq!(shown(&history, "2025-03-01", "USD"), ["EUR 0.8 2025-03-01 b", "JPY 128 2025-01-01 a"]);
         assert!(history.on(day("2024-12-31"), Currency::new("USD").unwrap()).is_none());
         assert!(history.on(day("2025-12-31"), Currency::new("GBP").unwrap()).is_none());
+
+        let usd = |on| history.to_base(1_100, Currency::new("USD").unwrap(), day(on));
+        assert_eq!([usd("2024-12-31"), usd("2025-02-28"), usd("2025-03-01")], [None, Some(1_000), Some(880)]);
+        assert_eq!(history.to_base(7, Currency::EUR, day("1990-01-01")), Some(7));
     }
 
     #[test]
     fn portfolios_are_valued_by_the_rates_that_are_told() {
         let days = "[[day]]\ndate = \"2025-01-01\"\nrates = { USD = \"1.25\", JPY = \"160\" }";
-        let history = History::of(&[file("fx-a.toml", "a", days)]).unwrap();
+        let history = History::of(&[file("fx-a.toml", "a", days)], "a").unwrap();
         let cross = |of: &str, base: &str, on: &str| {
             let currency = |code| Currency::new(code).unwrap();
             history.cross(currency(of), currency(base), day(on))
@@ -187,7 +218,7 @@ mod tests {
     #[test]
     fn files_that_contradict_each_other_are_refused() {
         let usd = |rate: &str| format!("[[day]]\ndate = \"2025-01-01\"\nrates = {{ USD = \"{rate}\" }}");
-        let of = |a: File, b: File| History::of(&[a, b]).map(drop);
+        let of = |a: File, b: File| History::of(&[a, b], "ab").map(drop);
         let first = || file("fx-a.toml", "a", &usd("1.1"));
         assert!(of(first(), file("fx-b.toml", "b", &usd("1.10"))).is_ok(), "the same rate twice");
         let conflict = of(first(), file("fx-b.toml", "b", &usd("1.2"))).unwrap_err();

@@ -2,12 +2,11 @@
 
 use crate::files::Fingerprint;
 use crate::{Error, Set};
-use arc_swap::ArcSwap;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +26,7 @@ pub enum Reloaded {
 #[derive(Debug)]
 pub struct Live {
     directory: Option<PathBuf>,
-    set: ArcSwap<Set>,
+    set: watch::Sender<Arc<Set>>,
     asked: Notify,
 }
 
@@ -38,14 +37,19 @@ impl Live {
         report(&set);
         Ok(Self {
             directory: directory.map(Path::to_owned),
-            set: ArcSwap::from_pointee(set),
+            set: watch::Sender::new(Arc::new(set)),
             asked: Notify::new(),
         })
     }
 
     /// The set in force. Whoever answers one question from it takes it once.
     pub fn current(&self) -> Arc<Set> {
-        self.set.load_full()
+        self.set.borrow().clone()
+    }
+
+    /// Tells of each set that comes into force from now on; of several in a row, of the last.
+    pub fn changes(&self) -> watch::Receiver<Arc<Set>> {
+        self.set.subscribe()
     }
 
     /// Reads the files anew, and puts them in force together, or, with an error, leaves everything as it was. Blocks on files.
@@ -126,11 +130,11 @@ impl Live {
     }
 
     fn take(&self, set: Set) -> Reloaded {
-        if self.set.load().is_same(&set) {
+        if self.current().is_same(&set) {
             return Reloaded::Same;
         }
         report(&set);
-        self.set.store(Arc::new(set));
+        self.set.send_replace(Arc::new(set));
         Reloaded::Changed
     }
 }

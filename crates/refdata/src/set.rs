@@ -5,9 +5,11 @@ use crate::history::History;
 use crate::tables::{self, Country, Currency};
 use crate::{Error, tables::COUNTRIES, tables::CURRENCIES};
 use risk::StateHash;
+use risk::fx::{FxTable, Rates as _};
 use risk::refdata::CountryLists;
 use risk::time::Day;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The risk lists that ship with the program.
 const LIST: (&str, &str) = (
@@ -19,14 +21,23 @@ const RATES: (&str, &str) =
     ("(built in) fx-sample-1.toml", include_str!("../../../models/refdata/fx-sample-1.toml"));
 /// How much of a hash names a version.
 const VERSION_DIGITS: usize = 16;
+/// How much of it stands beside the version of a file.
+const NAME_DIGITS: usize = 8;
 
 /// One publication of the country risk lists.
 #[derive(Clone, Debug)]
 pub struct RiskList {
     /// What it says.
-    pub lists: CountryLists,
+    pub lists: Arc<CountryLists>,
     /// The SHA-256 of its file.
     pub hash: StateHash,
+}
+
+impl RiskList {
+    /// Names the publication and, where it is the operator's own, its content: the version of a file that was changed is the same.
+    pub fn name(&self) -> String {
+        name(self.lists.version(), &self.hash, LIST.1)
+    }
 }
 
 /// All reference data at one moment: never changed, only replaced.
@@ -39,7 +50,8 @@ pub struct Set {
     currencies: Vec<Currency>,
     /// The newest first.
     lists: Vec<RiskList>,
-    rates: History,
+    shipped: RiskList,
+    rates: Arc<History>,
     versions: Versions,
 }
 
@@ -89,7 +101,8 @@ impl Set {
             countries: tables::countries()?,
             currencies: tables::currencies()?,
             lists,
-            rates: History::of(&rates)?,
+            shipped: shipped()?.1,
+            rates: Arc::new(History::of(&rates, name_of_rates(&rates, &versions.rates))?),
             versions,
         })
     }
@@ -114,9 +127,19 @@ impl Set {
         self.lists.iter().find(|list| list.lists.published() <= day)
     }
 
+    /// The risk lists that scores of a day are made with: those in force, or where none was by then those that ship with the program.
+    pub fn for_scores(&self, day: Day) -> &RiskList {
+        self.in_force(day).unwrap_or(&self.shipped)
+    }
+
     /// The exchange rates.
     pub fn rates(&self) -> &History {
         &self.rates
+    }
+
+    /// The same, to be kept.
+    pub fn shared_rates(&self) -> Arc<History> {
+        self.rates.clone()
     }
 
     /// Names the countries with their risk listings.
@@ -145,6 +168,28 @@ impl Set {
     }
 }
 
+/// A file's version, and the beginning of its hash unless it ships with the program.
+fn name(version: &str, hash: &StateHash, shipped: &str) -> String {
+    if *hash == StateHash::of(shipped.as_bytes()) {
+        return version.to_owned();
+    }
+    let mut digits = hash.to_string();
+    digits.truncate(NAME_DIGITS);
+    format!("{version}@{digits}")
+}
+
+/// Names the rates of all files.
+fn name_of_rates(files: &[File], all: &str) -> String {
+    match files {
+        [one] => match FxTable::parse(&one.text) {
+            Ok(table) => name(table.version(), &one.hash, RATES.1),
+            // What is no table is refused right after.
+            Err(_) => all.to_owned(),
+        },
+        _ => format!("fx@{all}"),
+    }
+}
+
 fn version(parts: &[&[u8]]) -> String {
     // Each part by its hash, so that no two splits of the same bytes are the same.
     let hashes: Vec<u8> = parts.iter().flat_map(|part| StateHash::of(part).0).collect();
@@ -168,16 +213,24 @@ fn risk_lists(files: impl Iterator<Item = File>) -> Result<Vec<RiskList>, Error>
         }
         lists.push((file, parsed));
     }
-    let own = File::of(LIST.0, LIST.1.to_owned());
-    let shipped = parse(&own)?;
-    let replaced = lists
-        .iter()
-        .any(|(_, list)| list.version() == shipped.version() || list.published() == shipped.published());
+    let (own, shipped) = shipped()?;
+    let replaced = lists.iter().any(|(_, list)| {
+        list.version() == shipped.lists.version() || list.published() == shipped.lists.published()
+    });
     if !replaced {
-        lists.push((own, shipped));
+        lists.push((own, CountryLists::clone(&shipped.lists)));
     }
     lists.sort_by_key(|(_, list)| std::cmp::Reverse(list.published()));
-    Ok(lists.into_iter().map(|(file, lists)| RiskList { lists, hash: file.hash }).collect())
+    let list = |(file, lists): (File, _)| RiskList { lists: Arc::new(lists), hash: file.hash };
+    Ok(lists.into_iter().map(list).collect())
+}
+
+/// The risk lists that ship with the program.
+fn shipped() -> Result<(File, RiskList), Error> {
+    let file = File::of(LIST.0, LIST.1.to_owned());
+    let lists = Arc::new(parse(&file)?);
+    let hash = file.hash;
+    Ok((file, RiskList { lists, hash }))
 }
 
 fn parse(file: &File) -> Result<CountryLists, Error> {

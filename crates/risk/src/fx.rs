@@ -143,6 +143,13 @@ impl FxTable {
         Ok(Self { version: file.version, base: file.base, rates })
     }
 
+    /// The latest rate of a currency on or before a day, with its own day; none for the base.
+    pub fn latest(&self, currency: Currency, day: Day) -> Option<(Day, Rate)> {
+        let dated = self.rates.get(&currency)?;
+        let later = dated.partition_point(|(from, _)| *from <= day);
+        later.checked_sub(1).map(|at| dated[at])
+    }
+
     /// The sample rates that ship with the program. They are invented: plausible in size, no market data.
     pub fn sample() -> Result<Self, Error> {
         Self::parse(include_str!("../../../models/refdata/fx-sample-1.toml"))
@@ -162,9 +169,7 @@ impl Rates for FxTable {
         if currency == self.base {
             return Some(Rate::ONE);
         }
-        let dated = self.rates.get(&currency)?;
-        let later = dated.partition_point(|(from, _)| *from <= day);
-        later.checked_sub(1).map(|at| dated[at].1)
+        self.latest(currency, day).map(|(_, rate)| rate)
     }
 }
 

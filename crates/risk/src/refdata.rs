@@ -156,7 +156,13 @@ pub struct RefData {
 impl RefData {
     /// Puts together lists and rates; the version names both.
     pub fn new(countries: Arc<CountryLists>, rates: Arc<dyn Rates>) -> Self {
-        let version = format!("{}+{}", countries.version(), rates.version()).into();
+        let lists = countries.version().to_owned();
+        Self::named(&lists, countries, rates)
+    }
+
+    /// The same with lists that are named by more than their version.
+    pub fn named(lists: &str, countries: Arc<CountryLists>, rates: Arc<dyn Rates>) -> Self {
+        let version = format!("{lists}+{}", rates.version()).into();
         Self { countries, rates, version }
     }
 

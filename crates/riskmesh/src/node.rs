@@ -247,6 +247,7 @@ impl Node {
             clock: clock.clone(),
         }));
         let clients_server = server("clients", clients.routes());
+        let data = Arc::new(refdata::Live::open(config.reference.directory.as_deref())?);
         let analytics = analytics::Service::new(
             &config.analytics,
             analytics::Deps {
@@ -259,13 +260,13 @@ impl Node {
                 clients: Channel::local(clients_server.clone(), caller("analytics")),
                 member: instance.as_str().into(),
                 takeover: bus::Takeover::Immediate,
+                reference: data.clone(),
                 clock: clock.clone(),
                 stopping: front.clone(),
             },
         )?;
         let analytics_server = server("analytics", analytics.routes());
 
-        let data = Arc::new(refdata::Live::open(config.reference.directory.as_deref())?);
         let reference = reference::Service::new(reference::Deps {
             data: data.clone(),
             cursors: secrets.cursors.clone(),

@@ -6,6 +6,7 @@ mod fake;
 mod faults;
 mod history;
 mod oracle;
+mod reference;
 mod stream;
 mod watch;
 mod world;

@@ -15,6 +15,7 @@ use bus::outbox::{self, Relay};
 use bus::{Bus, Event, Fetch, Kind, Outbox, Record, event, kinds, topic};
 use cache::Memory;
 use prost::Message;
+use refdata::Live;
 use riskmesh_core::cipher::Key;
 use riskmesh_core::cursor::Cursors;
 use riskmesh_core::{ManualClock, TenantId, Timestamp};
@@ -64,6 +65,16 @@ impl World {
     }
 
     pub(super) async fn start_on(store: Arc<dyn Store>, fake: &Arc<Fake>, config: &Config) -> Self {
+        let reference = Arc::new(Live::open(None).unwrap());
+        Self::start_with(store, fake, config, reference).await
+    }
+
+    pub(super) async fn start_with(
+        store: Arc<dyn Store>,
+        fake: &Arc<Fake>,
+        config: &Config,
+        reference: Arc<Live>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(NOW));
         let bus = bus::Embedded::open(store.clone(), clock.clone(), topic::ALL).await.unwrap();
         let outbox = Outbox::new(store.clone(), clock.clone(), "test");
@@ -78,6 +89,7 @@ impl World {
             clients: fake.channel(),
             member: "test".into(),
             takeover: Takeover::Immediate,
+            reference,
             clock: clock.clone(),
             stopping: stopping.clone(),
         };

@@ -17,3 +17,4 @@ mod support;
 mod sweep;
 mod users;
 mod watch;
+mod worked_example;

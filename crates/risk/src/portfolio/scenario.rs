@@ -167,7 +167,10 @@ fn factor(
     let returns = history.windows(2).map(|pair| {
         let [(before, cross), (after, next)] = pair else { return Err(Error::Range) };
         let by_price = mul_div(i128::from(after.0), UNIT, i128::from(before.0))?;
-        Ok(mul_div(by_price, cross.change_to(*next)?, UNIT)? - UNIT)
+        // Mostly nothing: the division of 128 bits is left out where it would change nothing.
+        let by_rate = cross.change_to(*next)?;
+        let by_both = if by_rate == UNIT { by_price } else { mul_div(by_price, by_rate, UNIT)? };
+        Ok(by_both - UNIT)
     });
     let returns = returns.collect::<Result<Vec<i128>, Error>>()?;
     let gains = |returns: &[i128]| {

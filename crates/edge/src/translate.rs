@@ -5,6 +5,7 @@ use crate::routes::Route;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, error::DOMAIN};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use telemetry::TraceContext;
 use tonic::{Code, Status};
@@ -23,6 +24,11 @@ impl ErrorRenderer for Renderer {
             context.extensions.get::<TraceContext>().cloned().unwrap_or_else(|| TraceContext::root(false));
         let asked = Asked { at: self.clock.now(), trace_id: trace.trace_id, headers: context.headers };
         fault::rest(&failure(error, body_field), &asked)
+    }
+
+    fn schema_in_stream(&self) -> Option<Value> {
+        let error = json!({ "$ref": "#/components/schemas/Error" });
+        Some(json!({ "type": "object", "properties": { "error": error }, "required": ["error"] }))
     }
 
     fn retell(&self, _: &ErrorContext<'_>, error: &transcode::Error) -> Option<Box<transcode::Error>> {

@@ -74,6 +74,15 @@ pub trait ErrorRenderer: Send + Sync + 'static {
     fn schema(&self) -> Option<(&'static str, serde_json::Value)> {
         None
     }
+
+    /// The JSON Schema of what [`render_in_stream`](Self::render_in_stream) gives, for OpenAPI documents, in which
+    /// `#/components/schemas/Error` is the schema of answers. By default it is that of the default, where there is a
+    /// [`schema`](Self::schema).
+    fn schema_in_stream(&self) -> Option<serde_json::Value> {
+        let error = json!({ "$ref": "#/components/schemas/Error" });
+        let around = json!({ "type": "object", "properties": { "error": error }, "required": ["error"] });
+        self.schema().map(|_| around)
+    }
 }
 
 /// An error as clients are told of it: in its own words, or in the renderer's.

@@ -160,12 +160,17 @@ impl Maker<'_> {
             content["example"] = example;
         }
         answer["content"] = if binding.rpc.is_server_streaming() {
+            // What ends a stream that fails after its first message.
+            if let Some(error) = self.engine.renderer.schema_in_stream() {
+                content["schema"] = json!({ "anyOf": [content["schema"], error] });
+            }
             json!({
                 "application/json": list_of(&content),
                 "application/x-ndjson": content,
-                "text/event-stream": {
-                    "schema": { "type": "string", "description": "Events, each with one message as JSON in its data." },
-                },
+                "text/event-stream": { "schema": {
+                    "type": "string",
+                    "description": "Events, each with one message as JSON in its data; one of the type `error` ends a stream that fails.",
+                } },
             })
         } else {
             json!({ "application/json": content })

@@ -71,6 +71,10 @@ impl ErrorRenderer for Aip193 {
         Some(("application/json", schema))
     }
 
+    fn schema_in_stream(&self) -> Option<serde_json::Value> {
+        Some(json!({ "$ref": "#/components/schemas/Error" }))
+    }
+
     fn render_in_stream(&self, context: &ErrorContext<'_>, error: &Error) -> Bytes {
         self.render(context, error).into_body()
     }

@@ -38,8 +38,7 @@ impl<const PLACES: u32> Fixed<PLACES> {
     }
 }
 
-/// Reads a plain decimal as a whole number of the `places`-th decimal place, nearer to zero than `limit`. The limit is 10^18 at the
-/// most, so that no step overflows.
+/// Reads a plain decimal as a whole number of the `places`-th decimal place, nearer to zero than `limit`.
 pub(crate) fn parse(text: &str, places: u32, limit: i64) -> Result<i64, InvalidFixed> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -54,10 +53,8 @@ pub(crate) fn parse(text: &str, places: u32, limit: i64) -> Result<i64, InvalidF
     }
     let mut number: i64 = 0;
     for digit in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', places - kept.len())) {
-        number = number * 10 + i64::from(digit - b'0');
-        if number >= limit {
-            return Err(InvalidFixed::TooLarge);
-        }
+        let next = number.checked_mul(10).and_then(|number| number.checked_add(i64::from(digit - b'0')));
+        number = next.filter(|number| *number < limit).ok_or(InvalidFixed::TooLarge)?;
     }
     Ok(if negative { -number } else { number })
 }
@@ -94,6 +91,9 @@ mod tests {
         assert_eq!(Quantity::parse("999999999999.999999"), Ok(Fixed(999_999_999_999_999_999)));
         assert_eq!(Quantity::parse("1000000000000"), Err(InvalidFixed::TooLarge));
         assert_eq!(Price::parse("9999999999.99999999"), Ok(Fixed(999_999_999_999_999_999)));
+        for digits in 11..40 {
+            assert_eq!(Price::parse(&"9".repeat(digits)), Err(InvalidFixed::TooLarge), "{digits} nines");
+        }
         for bad in ["", "-", ".", "1.", ".5", "1e3", "+1", "1,0", " 1", "1.2.3", "--1", "NaN"] {
             assert_eq!(Price::parse(bad), Err(InvalidFixed::Syntax), "{bad}");
         }

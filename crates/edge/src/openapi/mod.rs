@@ -9,18 +9,22 @@ mod formats;
 mod parameters;
 
 use crate::contract;
+use crate::translate::Renderer;
 use api::Method;
 use conditional::{Conditional, Versioned};
 use formats::Formats;
 use prost_reflect::{DescriptorPool, FieldDescriptor};
+use riskmesh_core::SystemClock;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use transcode::Transcoder;
 use transcode::openapi::{Binding, Describe};
 
 /// The document of a version of the contract: `v1`, `v2`. Errors only where the contract itself is broken.
 pub fn openapi(version: &str) -> Result<Value, crate::Error> {
     let pool = DescriptorPool::decode(api::DESCRIPTOR_SET)?;
-    Ok(document(&contract::builder(pool).build(())?, version))
+    let renderer = Renderer { clock: Arc::new(SystemClock) };
+    Ok(document(&contract::builder(pool).error_renderer(renderer).build(())?, version))
 }
 
 /// The document of the bindings whose paths begin with `/version/`.

@@ -66,6 +66,16 @@ impl<const PLACES: u32> fmt::Display for Fixed<PLACES> {
     }
 }
 
+/// A whole number of units of the `places`-th decimal place as a plain decimal with all of its places.
+pub fn padded(number: i128, places: u32) -> String {
+    let (sign, digits) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+    let unit = 10_u128.pow(places);
+    match places {
+        0 => format!("{sign}{digits}"),
+        _ => format!("{sign}{}.{:0width$}", digits / unit, digits % unit, width = places as usize),
+    }
+}
+
 /// A whole number of units of the `places`-th decimal place as a plain decimal without trailing zeros.
 pub fn decimal(number: i128, places: u32) -> String {
     let (sign, digits) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());

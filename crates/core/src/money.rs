@@ -122,14 +122,7 @@ impl Money {
 /// The plain decimal with all of the currency's places: `100.00`, `-0.01`, `5` yen.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = u32::from(self.currency.places());
-        let unit = 10_u64.pow(places);
-        let minor = self.minor.unsigned_abs();
-        let sign = if self.minor < 0 { "-" } else { "" };
-        match places {
-            0 => write!(f, "{sign}{minor}"),
-            _ => write!(f, "{sign}{}.{:0width$}", minor / unit, minor % unit, width = places as usize),
-        }
+        f.write_str(&fixed::padded(self.minor.into(), self.currency.places().into()))
     }
 }
 

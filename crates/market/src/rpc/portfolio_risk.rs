@@ -12,7 +12,7 @@ use api::market::v1::{
 use risk::portfolio::{self, Exposure, Instrument, Minor, Tail, Totals, Zone};
 use risk::{Currency, Day};
 use riskmesh_core::PortfolioId;
-use riskmesh_core::fixed::decimal;
+use riskmesh_core::fixed::{decimal, padded};
 use tonic::{Request, Response, Status};
 
 /// Decimal places of quantities.
@@ -98,12 +98,7 @@ fn view(id: &PortfolioId, told: &Told) -> PortfolioAnalytics {
 
 /// Minor units as a decimal with all places of the currency.
 fn money(minor: Minor, base: Currency) -> String {
-    let (places, sign) = (base.exponent(), if minor.0 < 0 { "-" } else { "" });
-    let (unit, size) = (10_u128.pow(places), minor.0.unsigned_abs());
-    match places {
-        0 => format!("{sign}{size}"),
-        _ => format!("{sign}{}.{:0width$}", size / unit, size % unit, width = places as usize),
-    }
+    padded(minor.0, base.exponent())
 }
 
 fn value(totals: &Totals, base: Currency) -> PortfolioValue {

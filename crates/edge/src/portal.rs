@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tonic::body::Body;
 use transcode::{Coding, Transcoder};
 
@@ -27,8 +27,8 @@ pub(crate) struct Page {
     content_type: &'static str,
     csp: Option<&'static str>,
     body: Bytes,
-    /// The same in each coding.
-    coded: Vec<(Coding, Bytes)>,
+    /// The same in each coding, made when it is first asked for; none where that does not pay, or a codec cannot do it.
+    coded: [OnceLock<Option<Bytes>>; Coding::ALL.len()],
     /// A weak one: it names the text, in whatever coding.
     tag: HeaderValue,
 }
@@ -37,18 +37,23 @@ impl Page {
     fn new(name: &'static str, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
         let tag = transcode::weak_tag(&body);
-        // What a codec cannot do is sent as it is.
-        let code = |coding| Some((coding, transcode::coding::encode(coding, &body).ok()?.into()));
-        let coded =
-            Coding::ALL.into_iter().filter_map(code).filter(|_| body.len() >= COMPRESS_FROM).collect();
-        Self { name, content_type, csp: None, body, coded, tag }
+        Self { name, content_type, csp: None, body, coded: Default::default(), tag }
+    }
+
+    /// Whether it is large enough to be sent in a coding.
+    fn pays(&self) -> bool {
+        self.body.len() >= COMPRESS_FROM
     }
 
     /// The text as a request with these headers likes it best.
     fn text(&self, asked: &HeaderMap) -> (Option<Coding>, &Bytes) {
-        let accepted = transcode::accepted_coding(asked);
-        let coded = self.coded.iter().find(|(coding, _)| Some(*coding) == accepted);
-        coded.map_or((None, &self.body), |(coding, bytes)| (Some(*coding), bytes))
+        let accepted = transcode::accepted_coding(asked).filter(|_| self.pays());
+        let made = Coding::ALL.into_iter().zip(&self.coded).find(|(coding, _)| Some(*coding) == accepted);
+        let coded = made.and_then(|(coding, made)| {
+            let encode = || transcode::coding::encode(coding, &self.body).ok().map(Bytes::from);
+            Some((coding, made.get_or_init(encode).as_ref()?))
+        });
+        coded.map_or((None, &self.body), |(coding, bytes)| (Some(coding), bytes))
     }
 
     /// The answer to a request for it.
@@ -66,7 +71,7 @@ impl Page {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.tag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-        if !self.coded.is_empty() {
+        if self.pays() {
             headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
         }
         if let Some(csp) = self.csp {

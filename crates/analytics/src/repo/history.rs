@@ -39,14 +39,8 @@ impl History {
         numbers: RangeInclusive<i64>,
         limit: usize,
     ) -> Result<Vec<Change>, Error> {
-        let mut changes = Vec::new();
-        let mut bucket = self::bucket(*numbers.end());
-        while !numbers.is_empty() && bucket >= self::bucket(*numbers.start()) && changes.len() < limit {
-            let scan = scan(tenant, client, bucket, &numbers, limit - changes.len());
-            self.read(client, scan, &mut changes).await?;
-            bucket -= 1;
-        }
-        Ok(changes)
+        let buckets = (bucket(*numbers.start())..=bucket(*numbers.end())).rev();
+        self.read(tenant, client, &numbers, limit, buckets, |scan| scan).await
     }
 
     /// The oldest `limit` changes with these numbers, the oldest first.
@@ -57,22 +51,35 @@ impl History {
         numbers: RangeInclusive<i64>,
         limit: usize,
     ) -> Result<Vec<Change>, Error> {
-        let mut changes = Vec::new();
-        let mut bucket = self::bucket(*numbers.start());
-        while !numbers.is_empty() && bucket <= self::bucket(*numbers.end()) && changes.len() < limit {
-            let scan = scan(tenant, client, bucket, &numbers, limit - changes.len()).reverse();
-            self.read(client, scan, &mut changes).await?;
-            bucket += 1;
-        }
-        Ok(changes)
+        let buckets = bucket(*numbers.start())..=bucket(*numbers.end());
+        self.read(tenant, client, &numbers, limit, buckets, Scan::reverse).await
     }
 
-    async fn read(&self, client: &ClientId, scan: Scan, changes: &mut Vec<Change>) -> Result<(), Error> {
-        let page = self.store.scan(scan).await.doing("read history of scores")?;
-        for row in &page.rows {
-            changes.push(change(client, row)?);
+    /// Reads bucket after bucket, each in the order that `order` gives it, until there are `limit` changes.
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        numbers: &RangeInclusive<i64>,
+        limit: usize,
+        buckets: impl Iterator<Item = i64> + Send,
+        order: fn(Scan) -> Scan,
+    ) -> Result<Vec<Change>, Error> {
+        let mut changes = Vec::new();
+        // Of no numbers there are no changes, though they lie in a bucket.
+        for bucket in buckets.filter(|_| !numbers.is_empty()) {
+            let left = limit - changes.len();
+            if left == 0 {
+                break;
+            }
+            let range = Range::all().at_least(*numbers.start()).at_most(*numbers.end());
+            let scan = Scan::new(&SCORE_HISTORY, partition(tenant, client, bucket), left).range(range);
+            let page = self.store.scan(order(scan)).await.doing("read history of scores")?;
+            for row in &page.rows {
+                changes.push(change(client, row)?);
+            }
         }
-        Ok(())
+        Ok(changes)
     }
 }
 
@@ -82,17 +89,6 @@ fn bucket(number: i64) -> i64 {
 
 fn partition(tenant: &TenantId, client: &ClientId, bucket: i64) -> (String, String, i64) {
     (tenant.as_str().to_owned(), client.as_str().to_owned(), bucket)
-}
-
-fn scan(
-    tenant: &TenantId,
-    client: &ClientId,
-    bucket: i64,
-    numbers: &RangeInclusive<i64>,
-    limit: usize,
-) -> Scan {
-    let range = Range::all().at_least(*numbers.start()).at_most(*numbers.end());
-    Scan::new(&SCORE_HISTORY, partition(tenant, client, bucket), limit).range(range)
 }
 
 fn change(client: &ClientId, row: &Row) -> Result<Change, Error> {

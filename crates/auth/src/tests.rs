@@ -9,17 +9,18 @@ use api::users::v1::{
     CreateUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse, NewUser, PatchUser,
     SetPasswordRequest, UpdateUserRequest, User, UserRole, UserStatus,
 };
-use authn::{Claims, Role};
+use authn::Role;
 use bus::{Outbox, PendingSource as _};
 use riskmesh_core::cipher::{ColumnCipher, Key};
 use riskmesh_core::cursor::Cursors;
-use riskmesh_core::{Error, ErrorCode, ManualClock, TenantId, Timestamp, UserId};
+use riskmesh_core::{ErrorCode, ManualClock, TenantId, Timestamp, UserId};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::list::{List, Lists, Ordinal};
 use store::{Store, TokenScan, limits};
+use testkit::service::code;
 use tonic::{Request, Status};
 
 const PASSWORD: &str = "correct horse battery";
@@ -83,27 +84,7 @@ impl World {
 }
 
 fn by<T>(tenant: &str, message: T) -> Request<T> {
-    let claims = Claims {
-        sub: "root".into(),
-        user_id: None,
-        role: Role::Admin,
-        tenant: TenantId::new(tenant).unwrap(),
-        scope: Vec::new(),
-        client_id: None,
-        iss: "test".into(),
-        aud: Vec::new(),
-        iat: 0,
-        nbf: 0,
-        exp: i64::MAX,
-        jti: "1".into(),
-    };
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Arc::new(claims));
-    request
-}
-
-fn code(status: &Status) -> ErrorCode {
-    Error::from_status(status).code
+    testkit::service::request_of(Role::Admin, TenantId::new(tenant).unwrap(), message)
 }
 
 fn names(page: &ListUsersResponse) -> Vec<&str> {

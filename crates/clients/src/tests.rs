@@ -25,7 +25,7 @@ use api::transactions::v1::{
     BatchCreateTransactionsRequest, BatchCreateTransactionsResponse, GetTransactionRequest,
     ListTransactionsRequest, ListTransactionsResponse, ScanTransactionsRequest, Transaction,
 };
-use authn::{Claims, Role};
+use authn::Role;
 use bus::{Bus as _, Fetch, Outbox, Relay, kinds, topic};
 use futures::StreamExt as _;
 use riskmesh_core::cipher::{ColumnCipher, Key};
@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::faulty::{Faults, Faulty};
+use testkit::service::code;
 use tonic::{Request, Status};
 
 /// 2026-01-01T00:00:00Z
@@ -158,27 +159,7 @@ fn request<T>(message: T) -> Request<T> {
 }
 
 fn request_of<T>(tenant: &str, message: T) -> Request<T> {
-    let claims = Claims {
-        sub: "test".into(),
-        user_id: None,
-        role: Role::Admin,
-        tenant: TenantId::new(tenant).unwrap(),
-        scope: Vec::new(),
-        client_id: None,
-        iss: "riskmesh".into(),
-        aud: vec!["riskmesh-api".into()],
-        iat: 0,
-        nbf: 0,
-        exp: i64::MAX,
-        jti: "1".into(),
-    };
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Arc::new(claims));
-    request
-}
-
-fn code(status: &Status) -> ErrorCode {
-    riskmesh_core::Error::from_status(status).code
+    testkit::service::request_of(Role::Admin, TenantId::new(tenant).unwrap(), message)
 }
 
 fn ids(page: &ListTransactionsResponse) -> Vec<String> {

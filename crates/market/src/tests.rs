@@ -15,7 +15,7 @@ use api::market::v1::{
     BatchCreatePricesRequest, BatchCreatePricesResponse, GetPortfolioAnalyticsRequest, Instrument,
     PortfolioAnalytics, Price, PutInstrumentRequest,
 };
-use authn::{Claims, Role};
+use authn::Role;
 use fake::Fake;
 use riskmesh_core::cipher::Key;
 use riskmesh_core::cursor::Cursors;
@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use store::Store;
 use store::faulty::{Faults, Faulty};
+use testkit::service::code;
 use tonic::{Request, Status};
 
 const TENANT: &str = "acme";
@@ -92,25 +93,5 @@ fn request<T>(message: T) -> Request<T> {
 }
 
 fn request_of<T>(tenant: &str, message: T) -> Request<T> {
-    let claims = Claims {
-        sub: "test".into(),
-        user_id: None,
-        role: Role::Admin,
-        tenant: TenantId::new(tenant).unwrap(),
-        scope: Vec::new(),
-        client_id: None,
-        iss: "riskmesh".into(),
-        aud: vec!["riskmesh-api".into()],
-        iat: 0,
-        nbf: 0,
-        exp: i64::MAX,
-        jti: "1".into(),
-    };
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Arc::new(claims));
-    request
-}
-
-fn code(status: &Status) -> ErrorCode {
-    Error::from_status(status).code
+    testkit::service::request_of(Role::Admin, TenantId::new(tenant).unwrap(), message)
 }

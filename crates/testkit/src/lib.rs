@@ -1,4 +1,6 @@
-//! Processes for tests: started, waited for by what they print, killed as a crash would.
+//! What tests share: processes (started, waited for by what they print, killed as a crash would), and calls of a [`service`].
+
+pub mod service;
 
 use anyhow::{Context as _, bail};
 use std::ffi::OsStr;

@@ -9,11 +9,7 @@ use risk::Model;
 use riskmesh_core::{Error, ErrorCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use tonic::Status;
-
-fn code(status: &Status) -> ErrorCode {
-    Error::from_status(status).code
-}
+use testkit::service::code;
 
 /// A world with clients "1" to "n".
 async fn with_clients(directory: &std::path::Path, n: usize) -> World {

@@ -141,22 +141,6 @@ fn client_not_found(id: &str) -> Status {
     Status::from(&Error::not_found(ErrorCode::ClientNotFound, "clientId", id))
 }
 
-// Written out as `async_trait` has it: it does not look into macros.
-macro_rules! not_part_of_this {
-    ($($method:ident: $request:ty => $response:ty;)*) => { $(
-        fn $method<'a, 'b>(
-            &'a self,
-            _: Request<$request>,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<$response>, Status>> + Send + 'b>>
-        where
-            'a: 'b,
-            Self: 'b,
-        {
-            Box::pin(std::future::ready(Err(Status::unimplemented("not part of this"))))
-        }
-    )* };
-}
-
 #[tonic::async_trait]
 impl ClientsService for Fake {
     async fn get_client(
@@ -170,7 +154,7 @@ impl ClientsService for Fake {
         Ok(Response::new(GetClientResponse { client: Some(client) }))
     }
 
-    not_part_of_this! {
+    testkit::not_part_of_this! {
         list_clients: ListClientsRequest => ListClientsResponse;
         create_client: CreateClientRequest => CreateClientResponse;
         update_client: UpdateClientRequest => UpdateClientResponse;
@@ -197,7 +181,7 @@ impl AccountsService for Fake {
         Ok(Response::new(ListAccountsResponse { accounts, page: Some(page) }))
     }
 
-    not_part_of_this! {
+    testkit::not_part_of_this! {
         create_account: CreateAccountRequest => CreateAccountResponse;
         get_account: GetAccountRequest => GetAccountResponse;
         update_account: UpdateAccountRequest => UpdateAccountResponse;
@@ -230,7 +214,7 @@ impl TransactionsService for Fake {
         Ok(Response::new(Box::pin(futures::stream::iter(pieces))))
     }
 
-    not_part_of_this! {
+    testkit::not_part_of_this! {
         batch_create_transactions: BatchCreateTransactionsRequest => BatchCreateTransactionsResponse;
         ingest_transactions: Streaming<IngestTransactionsRequest> => IngestTransactionsResponse;
         get_transaction: GetTransactionRequest => GetTransactionResponse;

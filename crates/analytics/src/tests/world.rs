@@ -9,7 +9,7 @@ use api::analytics::v2::analytics_service_client::AnalyticsServiceClient as V2Cl
 use api::analytics::{v1, v2};
 use api::events::v1::{ClientChanged, RiskScoreChanged, TransactionsRecorded};
 use api::transactions::v1::Transaction;
-use authn::{Claims, Role};
+use authn::Role;
 use bus::consumer::Takeover;
 use bus::outbox::{self, Relay};
 use bus::{Bus, Event, Fetch, Kind, Outbox, Record, event, kinds, topic};
@@ -245,23 +245,7 @@ impl World {
 
 /// As an analyst of the tenant.
 fn by<T: Message>(tenant: &str, message: T) -> Request<T> {
-    let claims = Claims {
-        sub: "user-7".into(),
-        user_id: None,
-        role: Role::Analyst,
-        tenant: TenantId::new(tenant).unwrap(),
-        scope: Vec::new(),
-        client_id: None,
-        iss: "test".into(),
-        aud: Vec::new(),
-        iat: 0,
-        nbf: 0,
-        exp: i64::MAX,
-        jti: "1".into(),
-    };
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Arc::new(claims));
-    request
+    testkit::service::request_of(Role::Analyst, TenantId::new(tenant).unwrap(), message)
 }
 
 /// The event that tells of an entry.

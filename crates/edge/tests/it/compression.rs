@@ -1,10 +1,10 @@
 //! Compression in each protocol's own way, in both directions.
 
-use crate::world::{Answer, Listening, World, empty, enveloped, opened};
+use crate::world::{Answer, Listening, World, empty, entry, enveloped, opened};
 use api::clients::v1::clients_service_client::ClientsServiceClient;
 use api::clients::v1::{GetClientRequest, ListClientsRequest, ListClientsResponse};
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
-use api::transactions::v1::{IngestTransactionsRequest, ScanTransactionsRequest, Transaction};
+use api::transactions::v1::{IngestTransactionsRequest, ScanTransactionsRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -41,18 +41,6 @@ fn list(world: &World, content_type: &str) -> http::request::Builder {
 
 fn hundred() -> Vec<u8> {
     ListClientsRequest { limit: Some(100), ..ListClientsRequest::default() }.encode_to_vec()
-}
-
-fn entry() -> Transaction {
-    Transaction {
-        transaction_id: "t-1".into(),
-        account_id: "1234567890".into(),
-        direction: 1,
-        amount: "1".into(),
-        currency: "EUR".into(),
-        booked_at: Some(prost_types::Timestamp::default()),
-        ..Transaction::default()
-    }
 }
 
 #[tokio::test]

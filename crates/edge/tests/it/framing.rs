@@ -1,8 +1,8 @@
 //! Bodies that are not what they should be, in each protocol: cut short, too long, too slow, no message at all. All are told with the
 //! table's codes, and in our words.
 
-use crate::world::{Answer, Listening, World, enveloped};
-use api::transactions::v1::{IngestTransactionsRequest, Transaction};
+use crate::world::{Answer, Listening, World, entry, enveloped};
+use api::transactions::v1::IngestTransactionsRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::Bytes;
@@ -138,16 +138,8 @@ async fn what_is_no_message_is_told_over_grpc_and_grpc_web_in_our_words() {
 async fn what_is_no_message_ends_a_client_stream_in_our_words() {
     let world = small();
     let listening = world.listen().await;
-    let entry = Transaction {
-        transaction_id: "t-1".into(),
-        account_id: "1234567890".into(),
-        direction: 1,
-        amount: "1".into(),
-        currency: "EUR".into(),
-        booked_at: Some(prost_types::Timestamp::default()),
-        ..Transaction::default()
-    };
-    let fine = IngestTransactionsRequest { transactions: vec![entry], ..Default::default() }.encode_to_vec();
+    let fine =
+        IngestTransactionsRequest { transactions: vec![entry()], ..Default::default() }.encode_to_vec();
     for (body, encoding, reason, words) in wrong() {
         let body = [&enveloped(&[(0, &fine)])[..], &body].concat();
         let encoding = ("grpc-encoding", encoding);

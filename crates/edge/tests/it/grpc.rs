@@ -1,11 +1,11 @@
 //! gRPC and gRPC-Web on the same port, through the same checks.
 
 use crate::services::{MISSING, PANICS, SLOW};
-use crate::world::{Answer, World, empty, enveloped, full, opened};
+use crate::world::{Answer, World, empty, entry, enveloped, full, opened};
 use api::clients::v1::clients_service_client::ClientsServiceClient;
 use api::clients::v1::{GetClientRequest, GetClientResponse};
+use api::transactions::v1::IngestTransactionsRequest;
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
-use api::transactions::v1::{IngestTransactionsRequest, Transaction};
 use authn::Role;
 use bytes::Bytes;
 use http::{Method, Request};
@@ -132,16 +132,7 @@ async fn a_grpc_deadline_is_honoured() {
 async fn a_client_stream_may_be_longer_than_any_body() {
     let world = World::with(|config| config.body_bytes = 1024);
     let mut transactions = TransactionsServiceClient::new(channel(&world).await);
-    let entry = Transaction {
-        transaction_id: "t-1".into(),
-        account_id: "1234567890".into(),
-        direction: 1,
-        amount: "1".into(),
-        currency: "EUR".into(),
-        booked_at: Some(prost_types::Timestamp::default()),
-        ..Transaction::default()
-    };
-    let batch = IngestTransactionsRequest { transactions: vec![entry; 100], ..Default::default() };
+    let batch = IngestTransactionsRequest { transactions: vec![entry(); 100], ..Default::default() };
     let response =
         transactions.ingest_transactions(ask(&world, tokio_stream::iter(vec![batch; 20]))).await.unwrap();
     assert_eq!(response.into_inner().created, 2000);

@@ -2,6 +2,7 @@
 
 use crate::services::Fakes;
 use api::method::METHODS;
+use api::transactions::v1::Transaction;
 use authn::{Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -23,6 +24,19 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::ServiceExt as _;
+
+/// A transaction to take in.
+pub(crate) fn entry() -> Transaction {
+    Transaction {
+        transaction_id: "t-1".into(),
+        account_id: "1234567890".into(),
+        direction: 1,
+        amount: "1".into(),
+        currency: "EUR".into(),
+        booked_at: Some(prost_types::Timestamp::default()),
+        ..Transaction::default()
+    }
+}
 
 pub(crate) struct World {
     pub(crate) edge: Edge,

@@ -91,22 +91,6 @@ impl Credentials for TenantName {
     }
 }
 
-// Written out as `async_trait` has it: it does not look into macros.
-macro_rules! not_part_of_this {
-    ($($method:ident: $request:ty => $response:ty;)*) => { $(
-        fn $method<'a, 'b>(
-            &'a self,
-            _: Request<$request>,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<$response>, Status>> + Send + 'b>>
-        where
-            'a: 'b,
-            Self: 'b,
-        {
-            Box::pin(std::future::ready(Err(Status::unimplemented("not part of this"))))
-        }
-    )* };
-}
-
 #[tonic::async_trait]
 impl PortfoliosService for Fake {
     async fn get_portfolio(
@@ -118,7 +102,7 @@ impl PortfoliosService for Fake {
         Ok(Response::new(GetPortfolioResponse { portfolio: Some(portfolio) }))
     }
 
-    not_part_of_this! {
+    testkit::not_part_of_this! {
         list_portfolios: ListPortfoliosRequest => ListPortfoliosResponse;
         create_portfolio: CreatePortfolioRequest => CreatePortfolioResponse;
         update_portfolio: UpdatePortfolioRequest => UpdatePortfolioResponse;
@@ -141,7 +125,7 @@ impl TradesService for Fake {
         Ok(Response::new(Box::pin(futures::stream::iter(pieces))))
     }
 
-    not_part_of_this! {
+    testkit::not_part_of_this! {
         list_trades: ListTradesRequest => ListTradesResponse;
         create_trade: CreateTradeRequest => CreateTradeResponse;
         batch_create_trades: BatchCreateTradesRequest => BatchCreateTradesResponse;

@@ -14,12 +14,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tonic::Status;
+use transcode::framing::{COMPRESSED, Cutter, PREFIX};
 use transcode::{Coding, coding};
-
-/// What stands before a message: a flag, and four bytes of length.
-pub(crate) const PREFIX: usize = 5;
-/// The flag of a message that is compressed.
-pub(crate) const COMPRESSED: u8 = 1;
 
 /// How the messages are compressed that are.
 pub(crate) const ENCODING: &str = "grpc-encoding";
@@ -27,7 +23,7 @@ pub(crate) const ENCODING: &str = "grpc-encoding";
 /// Reads messages from a body.
 pub(crate) struct Messages {
     body: Guarded,
-    buffer: BytesMut,
+    buffer: Cutter,
     coding: Option<Coding>,
     limit: usize,
     share: Arc<Share>,
@@ -46,7 +42,7 @@ impl Messages {
         share: Arc<Share>,
     ) -> Result<Self, Failure> {
         let coding = coding(headers)?;
-        Ok(Self { body, buffer: BytesMut::new(), coding, limit, share, ended: false })
+        Ok(Self { body, buffer: Cutter::default(), coding, limit, share, ended: false })
     }
 
     /// The only message, with its prefix.
@@ -79,35 +75,25 @@ impl Messages {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => self.ended = true,
                 Some(Err(status)) => return Poll::Ready(Err(translate::unread(Some(&status)))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if self.buffer.is_empty() => self.buffer = BytesMut::from(data),
-                    Ok(data) => self.buffer.extend_from_slice(&data),
+                Some(Ok(frame)) => {
                     // Trailers of a request say nothing to us.
-                    Err(_) => {}
-                },
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.push(data);
+                    }
+                }
             }
         }
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some((&[flag, ref length @ ..], rest)) = self.buffer.split_first_chunk::<PREFIX>() else {
-            return Ok(None);
-        };
+        let Some((flag, length)) = self.buffer.head() else { return Ok(None) };
         if flag > COMPRESSED {
             return Err(invalid("has a message with an unknown flag"));
         }
-        let length = u32::from_be_bytes(*length) as usize;
         if length > self.limit {
             return Err(too_large(self.limit));
         }
-        if rest.len() < length {
-            return Ok(None);
-        }
-        let message = self.buffer.split_to(PREFIX + length).freeze();
-        if self.buffer.is_empty() {
-            // An empty rest would keep what it is the rest of, for as long as the stream is silent.
-            self.buffer = BytesMut::new();
-        }
+        let Some(message) = self.buffer.cut(length) else { return Ok(None) };
         if flag == 0 {
             return Ok(Some(message));
         }

@@ -1,6 +1,6 @@
 //! The messages of a gRPC answer, compressed on their way to a caller who takes that.
 
-use crate::messages::{COMPRESSED, PREFIX, prefix};
+use crate::messages::prefix;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Frame;
@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tonic::Status;
 use tonic::body::Body;
+use transcode::framing::{COMPRESSED, PREFIX, head};
 use transcode::{Coding, coding};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -63,7 +64,7 @@ impl Packed {
             self.passing -= bytes.len();
             return Some(bytes).filter(|bytes| !bytes.is_empty());
         }
-        let (_, length) = message_at(&self.buffer)?;
+        let (_, length) = head(&self.buffer)?;
         if self.buffer.len() < PREFIX + length {
             self.buffer.reserve(PREFIX + length - self.buffer.len());
             return None;
@@ -75,7 +76,7 @@ impl Packed {
     /// How many bytes come before a message that is to be compressed: of messages that go as they are.
     fn plain(&self) -> usize {
         let mut bytes = 0;
-        while let Some((flag, length)) = self.buffer.get(bytes..).and_then(message_at) {
+        while let Some((flag, length)) = self.buffer.get(bytes..).and_then(head) {
             if flag == 0 && (SMALLEST..=LARGEST).contains(&length) {
                 break;
             }
@@ -92,12 +93,6 @@ impl Packed {
         framed.extend_from_slice(&coded);
         Some(framed.freeze())
     }
-}
-
-/// The flag and the length of the message that begins here.
-fn message_at(bytes: &[u8]) -> Option<(u8, usize)> {
-    let &[flag, ref length @ ..] = bytes.first_chunk::<PREFIX>()?;
-    Some((flag, u32::from_be_bytes(*length) as usize))
 }
 
 impl http_body::Body for Packed {
@@ -168,7 +163,7 @@ mod tests {
 
     fn decoded(mut answer: Bytes) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
-        while let Some((flag, length)) = message_at(&answer) {
+        while let Some((flag, length)) = head(&answer) {
             let _ = answer.split_to(PREFIX);
             let message = answer.split_to(length);
             messages.push(match flag {

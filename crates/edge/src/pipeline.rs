@@ -12,7 +12,7 @@ use crate::edge::{COMPRESS_FROM, Core, GrpcWeb};
 use crate::exchange::Exchange;
 use crate::fault::{self, Failure};
 use crate::headers;
-use crate::messages::{self, Fault, Messages, PREFIX, Upload};
+use crate::messages::{self, Fault, Messages, Upload};
 use crate::packed;
 use crate::peer::{self, Peer};
 use crate::portal::Page;
@@ -33,6 +33,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
+use transcode::framing::PREFIX;
 use transcode::{BodyLimit, Kind, Matched, Protocol};
 
 /// The prefix under which everything is served a second time, for hosts that have the API beside other things.

@@ -68,6 +68,7 @@ mod builder;
 pub mod coding;
 mod error;
 mod escape;
+pub mod framing;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod plan;

@@ -15,6 +15,7 @@ use parameters::Parameters;
 use update::UpdateMask;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::framing::PREFIX;
 use crate::plan::{
     Field, Kind, Known, LEN, MessageId, ParseOptions, Plans, Selection, TextError, Update, close_len,
     open_len, put_duration, put_field_mask, put_len, put_tag, put_timestamp,
@@ -52,9 +53,6 @@ pub(crate) struct Woven {
     /// What the client wants of the answer, if not all.
     pub(crate) selection: Option<Selection>,
 }
-
-/// The header of a gRPC frame: a flag and four bytes of length.
-pub(crate) const FRAME_HEADER: usize = 5;
 
 impl Woven {
     /// Turns bindings and query into wire format.
@@ -113,14 +111,14 @@ impl Woven {
 
     /// The gRPC frame of a request whose body adds what `put` writes, of about this many bytes.
     pub(crate) fn frame(&self, size: usize, put: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(FRAME_HEADER + self.query.len() + self.path.len() + size + 16);
-        out.extend_from_slice(&[0; FRAME_HEADER]);
+        let mut out = Vec::with_capacity(PREFIX + self.query.len() + self.path.len() + size + 16);
+        out.extend_from_slice(&[0; PREFIX]);
         out.extend_from_slice(&self.query);
         put(&mut out)?;
         out.extend_from_slice(&self.path);
-        let length = u32::try_from(out.len() - FRAME_HEADER)
+        let length = u32::try_from(out.len() - PREFIX)
             .map_err(|_| Error::boxed(ErrorKind::BodyTooLarge, "the request body is too large"))?;
-        out[1..FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
+        out[1..PREFIX].copy_from_slice(&length.to_be_bytes());
         Ok(out)
     }
 

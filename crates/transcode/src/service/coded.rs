@@ -11,7 +11,7 @@ use super::{Body, negotiate};
 use crate::builder::Engine;
 use crate::coding::{self, Coding, Encoder};
 use crate::error::BoxError;
-use crate::request::FRAME_HEADER;
+use crate::framing::PREFIX;
 
 /// gRPC messages from this size on are sent coded, where that is wanted: below it there is nothing to gain.
 const SMALLEST_MESSAGE: usize = 1 << 10;
@@ -111,7 +111,7 @@ impl http_body::Body for Encoded {
 impl Engine {
     /// A frame on its way to the service: its message is coded, where that is wanted and pays.
     pub(super) fn pack(&self, frame: Vec<u8>) -> Bytes {
-        let message = &frame[FRAME_HEADER..];
+        let message = &frame[PREFIX..];
         let Some(coding) = self.compression.messages.filter(|_| message.len() >= SMALLEST_MESSAGE) else {
             return frame.into();
         };

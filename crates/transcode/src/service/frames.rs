@@ -4,18 +4,18 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
 use tonic::{Code, Status};
 
 use crate::coding::{self, Coding};
 use crate::error::{Error, Kind, Result};
-use crate::request::FRAME_HEADER;
+use crate::framing::{COMPRESSED, Cutter, PREFIX};
 
 pub(super) struct Frames {
     body: tonic::body::Body,
-    buffer: BytesMut,
+    buffer: Cutter,
     coding: Option<Coding>,
     limit: usize,
     trailers: Option<HeaderMap>,
@@ -29,7 +29,7 @@ impl Frames {
             None | Some("identity") => None,
             Some(name) => Some(Coding::of(name).ok_or_else(|| bad("the answer is in an unknown coding"))?),
         };
-        Ok(Self { body, buffer: BytesMut::new(), coding, limit, trailers: None, ended: false })
+        Ok(Self { body, buffer: Cutter::default(), coding, limit, trailers: None, ended: false })
     }
 
     /// The next message; `None` at the end of the body.
@@ -51,8 +51,7 @@ impl Frames {
                 // The body's errors are statuses already: the one that the transport found, or the service's own.
                 Some(Err(status)) => return Poll::Ready(Err(Error::transport(Box::new(status)))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if self.buffer.is_empty() => self.buffer = BytesMut::from(data),
-                    Ok(data) => self.buffer.extend_from_slice(&data),
+                    Ok(data) => self.buffer.push(data),
                     Err(frame) => {
                         self.trailers = frame.into_trailers().ok();
                         self.ended = true;
@@ -77,26 +76,16 @@ impl Frames {
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>> {
-        let Some((&[flag, ref length @ ..], rest)) = self.buffer.split_first_chunk::<FRAME_HEADER>() else {
-            return Ok(None);
-        };
-        if flag > 1 || flag == 1 && self.coding.is_none() {
+        let Some((flag, length)) = self.buffer.head() else { return Ok(None) };
+        if flag > COMPRESSED || flag == COMPRESSED && self.coding.is_none() {
             return Err(bad("a message of the answer has an unknown flag, or a coding that was not named"));
         }
-        let length = u32::from_be_bytes(*length) as usize;
         if length > self.limit {
             return Err(bad("a message of the answer is larger than the limit"));
         }
-        if rest.len() < length {
-            return Ok(None);
-        }
-        self.buffer.advance(FRAME_HEADER);
-        let message = self.buffer.split_to(length).freeze();
-        if self.buffer.is_empty() {
-            // An empty rest would keep what it is the rest of, for as long as the stream is silent.
-            self.buffer = BytesMut::new();
-        }
-        let Some(coding) = self.coding.filter(|_| flag == 1) else { return Ok(Some(message)) };
+        let Some(message) = self.buffer.cut(length) else { return Ok(None) };
+        let message = message.slice(PREFIX..);
+        let Some(coding) = self.coding.filter(|_| flag == COMPRESSED) else { return Ok(Some(message)) };
         match coding::decode(coding, message, self.limit) {
             Ok(message) => Ok(Some(message.into())),
             Err(coding::Error::TooLarge(_)) => Err(bad("a message of the answer is larger than the limit")),

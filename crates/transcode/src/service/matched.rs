@@ -8,7 +8,7 @@ use prost_reflect::MethodDescriptor;
 use super::Protocol;
 use crate::builder::Engine;
 use crate::error::Result;
-use crate::request::FRAME_HEADER;
+use crate::framing::PREFIX;
 use crate::rule::RoutePlan;
 
 /// A request that found its route.
@@ -80,6 +80,6 @@ impl Matched {
         frame: impl FnOnce() -> Result<F>,
     ) -> Result<Option<HeaderValue>> {
         let Some(routing) = &self.route.routing else { return Ok(None) };
-        Ok(routing.value(self.bindings(), &frame()?.as_ref()[FRAME_HEADER..]))
+        Ok(routing.value(self.bindings(), &frame()?.as_ref()[PREFIX..]))
     }
 }

@@ -4,36 +4,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
 use tonic::Status;
 
 use super::{Call, Codec};
 use crate::coding::{self, Coding};
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::request::FRAME_HEADER;
+use crate::framing::{COMPRESSED, Cutter, PREFIX};
 use crate::service::upload::Fault;
 
-/// The message is compressed.
-pub(super) const COMPRESSED: u8 = 1;
 /// It is not a message but the end of the stream.
 pub(super) const END: u8 = 2;
 
 /// Adds an envelope around what `put` adds.
 pub(super) fn seal<T>(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let start = out.len();
-    out.extend_from_slice(&[0; FRAME_HEADER]);
+    out.extend_from_slice(&[0; PREFIX]);
     let given = put(out);
     // Messages are within limits far below four gigabytes.
-    let length = (out.len() - start - FRAME_HEADER) as u32;
-    out[start + 1..start + FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
+    let length = (out.len() - start - PREFIX) as u32;
+    out[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
     given
 }
 
 /// The messages of a request body, however its bytes arrive.
 pub(super) struct Envelopes<B> {
     body: B,
-    buffer: BytesMut,
+    buffer: Cutter,
     coding: Option<Coding>,
     limit: usize,
     ended: bool,
@@ -44,7 +42,7 @@ where
     B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
 {
     pub(super) fn new(body: B, coding: Option<Coding>, limit: usize) -> Self {
-        Self { body, buffer: BytesMut::new(), coding, limit, ended: false }
+        Self { body, buffer: Cutter::default(), coding, limit, ended: false }
     }
 
     /// The next message; `None` at the end of the body.
@@ -64,34 +62,28 @@ where
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => self.ended = true,
                 Some(Err(source)) => return Poll::Ready(Err(Error::body_read(source))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if self.buffer.is_empty() => self.buffer = BytesMut::from(data),
-                    Ok(data) => self.buffer.extend_from_slice(&data),
-                    Err(_) => {}
-                },
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.push(data);
+                    }
+                }
             }
         }
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>> {
-        let Some((&[flags, ref length @ ..], rest)) = self.buffer.split_first_chunk::<FRAME_HEADER>() else {
-            return Ok(None);
-        };
+        let Some((flags, length)) = self.buffer.head() else { return Ok(None) };
         if flags == END || flags == END | COMPRESSED {
             return Err(bad("only an answer has an envelope that ends the stream"));
         }
         if flags > COMPRESSED {
             return Err(bad("an envelope has unknown flags"));
         }
-        let length = u32::from_be_bytes(*length) as usize;
         if length > self.limit {
             return Err(self.too_large());
         }
-        if rest.len() < length {
-            return Ok(None);
-        }
-        self.buffer.advance(FRAME_HEADER);
-        let message = self.buffer.split_to(length).freeze();
+        let Some(message) = self.buffer.cut(length) else { return Ok(None) };
+        let message = message.slice(PREFIX..);
         if flags == 0 {
             return Ok(Some(message));
         }

@@ -23,8 +23,9 @@ use super::{Body, body, headers, negotiate};
 use crate::builder::Engine;
 use crate::coding::{self, Coding};
 use crate::error::{BoxError, Error, Kind, Result};
+use crate::framing::PREFIX;
 use crate::render::ErrorContext;
-use crate::request::{FRAME_HEADER, Woven};
+use crate::request::Woven;
 use crate::routing;
 use crate::rule::RoutePlan;
 
@@ -167,7 +168,7 @@ impl Call {
     fn single(&self, codec: Codec, message: &[u8]) -> Result<(tonic::body::Body, Option<HeaderValue>)> {
         let frame = self.plain_frame(codec, message)?;
         let routing = self.route.routing.as_ref();
-        let params = routing.and_then(|routing| routing.value(std::iter::empty(), &frame[FRAME_HEADER..]));
+        let params = routing.and_then(|routing| routing.value(std::iter::empty(), &frame[PREFIX..]));
         Ok((tonic::body::Body::new(Full::new(self.engine.pack(frame))), params))
     }
 

@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Frame;
 use tower::Service;
 
-use super::envelopes::{COMPRESSED, Envelopes, Upload, seal};
+use super::envelopes::{Envelopes, Upload, seal};
 use super::{ACCEPT_ENCODING, CONTENT_ENCODING, Call, Codec, Framing, error, sent_coding};
 use crate::coding::{Coding, Decoded};
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::request::FRAME_HEADER;
+use crate::framing::{COMPRESSED, PREFIX};
 use crate::service::frames::Frames;
 use crate::service::upload::Fault;
 use crate::service::{Body, negotiate};
@@ -115,7 +115,7 @@ impl Answer {
             out.truncate(start);
             return printed;
         }
-        if let Some(coded) = self.call.coded(self.coding, &out[start + FRAME_HEADER..]) {
+        if let Some(coded) = self.call.coded(self.coding, &out[start + PREFIX..]) {
             out.truncate(start);
             seal(out, |out| out.extend_from_slice(&coded));
             out[start] = COMPRESSED;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::paths::divide;
+use super::paths::{characters, divide};
 use super::scalar::TextError;
 use super::wire::{VARINT, put_len, put_tag, put_varint};
 
@@ -120,13 +120,9 @@ pub(crate) fn check_path(path: &str) -> Result<(), TextError> {
     Ok(())
 }
 
-/// The characters of a path but for those in backticks, which are the key of a map (AIP-161).
+/// The characters of a path but for those in backticks.
 fn unquoted(path: &str) -> impl Iterator<Item = char> {
-    let mut quoted = false;
-    path.chars().filter(move |c| {
-        quoted ^= *c == '`';
-        !quoted
-    })
+    characters(path).filter(|(.., quoted)| !quoted).map(|(_, c, _)| c)
 }
 
 /// From lowerCamelCase to the names of a proto file. What has an underscore is such a name already.
@@ -135,9 +131,7 @@ pub(crate) fn snake_case(path: &str) -> Cow<'_, str> {
         return path.into();
     }
     let mut snake = String::with_capacity(path.len() + 4);
-    let mut quoted = false;
-    for c in path.chars() {
-        quoted ^= c == '`';
+    for (_, c, quoted) in characters(path) {
         match c {
             'A'..='Z' if !quoted => snake.extend(['_', c.to_ascii_lowercase()]),
             _ => snake.push(c),
@@ -148,20 +142,21 @@ pub(crate) fn snake_case(path: &str) -> Cow<'_, str> {
 
 /// A path of a FieldMask in lowerCamelCase; `None` if that would not lead back to it.
 pub(crate) fn camel_case(path: &str) -> Option<String> {
+    check_path(path).ok()?;
     let mut camel = String::with_capacity(path.len());
-    let mut quoted = false;
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        quoted ^= c == '`';
+    let mut chars = characters(path);
+    while let Some((_, c, quoted)) = chars.next() {
         match c {
             _ if quoted => camel.push(c),
-            '_' => camel.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
+            '_' => {
+                let (_, next, _) = chars.next().filter(|(_, next, _)| next.is_ascii_lowercase())?;
+                camel.push(next.to_ascii_uppercase());
+            }
             'A'..='Z' | ',' => return None,
-            _ if c.is_whitespace() => return None,
             _ => camel.push(c),
         }
     }
-    Some(camel).filter(|camel| !camel.is_empty() && !quoted)
+    Some(camel)
 }
 
 /// Appends a Timestamp in RFC 3339; false if it is out of range.

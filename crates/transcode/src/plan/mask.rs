@@ -34,6 +34,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// One path.
+    pub(crate) fn of(path: String) -> Self {
+        Self { paths: vec![path], output: Vec::new() }
+    }
+
     /// The mask. What is output-only is in it where there is nothing else: an empty one would change everything.
     pub(crate) fn mask(&self) -> &[String] {
         if self.paths.is_empty() { &self.output } else { &self.paths }

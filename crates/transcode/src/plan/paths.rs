@@ -5,12 +5,23 @@ use std::borrow::Cow;
 use super::known::{Known, snake_case};
 use super::{Field, Kind, Message, MessageId, Plans, Shape};
 
-/// Divides a text at a sign; in backticks, which hold the key of a map, it divides nothing.
-pub(crate) fn divide(text: &str, sign: char) -> impl Iterator<Item = &str> {
+/// The characters of a path, each with whether it is the key of a map in backticks, or the first of those (AIP-161).
+pub(super) fn characters(path: &str) -> impl Iterator<Item = (usize, char, bool)> {
     let mut quoted = false;
-    text.split(move |c| {
+    path.char_indices().map(move |(at, c)| {
         quoted ^= c == '`';
-        c == sign && !quoted
+        (at, c, quoted)
+    })
+}
+
+/// Divides a text at a sign; in backticks it divides nothing.
+pub(crate) fn divide(text: &str, sign: char) -> impl Iterator<Item = &str> {
+    let signs = characters(text).filter(move |(_, c, quoted)| *c == sign && !quoted).map(|(at, ..)| at);
+    let mut start = 0;
+    signs.chain([text.len()]).map(move |end| {
+        let part = &text[start..end];
+        start = end + sign.len_utf8();
+        part
     })
 }
 

@@ -138,7 +138,7 @@ impl<'a> Parameters<'a> {
             }
         })?;
         if let Some((path, _)) = path {
-            self.name(Sent { paths: vec![path], output: Vec::new() });
+            self.name(Sent::of(path));
         }
         Ok(())
     }
@@ -150,8 +150,9 @@ impl<'a> Parameters<'a> {
         let Some((at, message)) = self.put(key, |place, out| reading.put(file, place, out))? else {
             return Ok(());
         };
-        let Some(message) = message else {
-            self.name(Sent { paths: vec![at], output: Vec::new() });
+        let wanted = self.route.mask.is_some();
+        let Some(message) = message.filter(|_| wanted || behavior.immutable) else {
+            self.name(Sent::of(at));
             return Ok(());
         };
         let fixed = RefCell::new(Vec::new());
@@ -159,10 +160,9 @@ impl<'a> Parameters<'a> {
             fixed.borrow_mut().push(path.to_owned());
             false
         };
-        let update = Update { at: &at, behavior, changes: &noted, wanted: self.route.mask.is_some() };
-        let sent = plans
-            .sent(message, file.bytes, options, update)
-            .map_err(|error| self.fail(key, &error.to_string(), None))?;
+        let update = Update { at: &at, behavior, changes: &noted, wanted };
+        let sent = plans.sent(message, file.bytes, options, update);
+        let sent = sent.map_err(|error| self.fail(key, &error.to_string(), None))?;
         for path in fixed.into_inner() {
             self.fixed.push(key, path);
         }

@@ -47,6 +47,22 @@ impl Server {
 
     /// A token of this server's issuer; it lives for an hour from `clock`'s now.
     pub fn token_at(&self, role: Role, tenant: &str, clock: Arc<dyn Clock>) -> String {
+        self.granted(role, tenant, &format!("test-{role}"), &[], clock)
+    }
+
+    /// A token of an API client with these scopes.
+    pub fn api_client(&self, client_id: &str, tenant: &str, scope: &[&str]) -> String {
+        self.granted(Role::Client, tenant, client_id, scope, Arc::new(SystemClock))
+    }
+
+    fn granted(
+        &self,
+        role: Role,
+        tenant: &str,
+        client_id: &str,
+        scope: &[&str],
+        clock: Arc<dyn Clock>,
+    ) -> String {
         let keys = Arc::new(Keys::load_or_create(&self.data.join("keys")).unwrap());
         let issuer = Issuer::new(keys, "riskmesh", "riskmesh-api", clock);
         let grant = Grant {
@@ -54,8 +70,8 @@ impl Server {
             user_id: None,
             role,
             tenant: TenantId::new(tenant).unwrap(),
-            scope: Vec::new(),
-            client_id: Some(format!("test-{role}")),
+            scope: scope.iter().map(ToString::to_string).collect(),
+            client_id: Some(client_id.to_owned()),
             ttl: Duration::from_hours(1),
         };
         issuer.issue(&grant).unwrap()

@@ -162,3 +162,24 @@ async fn the_command_works_without_a_server_and_takes_passwords_from_standard_in
     let herself = get(&mut ada, &format!("/v1/users/{id}")).await;
     assert_eq!((herself.status, &herself.body["userName"]), (200, &json!("ada@example.org")));
 }
+
+#[tokio::test]
+async fn the_tenant_is_the_boundary_and_nothing_belongs_to_one_api_client() {
+    let server = shared();
+    let scope = ["clients.read", "clients.write"];
+    let call = async |client_id: &str, tenant: &str, method: Method, body: Option<Value>| {
+        let token = server.api_client(client_id, tenant, &scope);
+        let path = if method == Method::POST { "/v1/clients" } else { "/v1/clients/7" };
+        let mut http = server.with_token(Some(token)).await;
+        http.call(method, path, &[], body).await.unwrap().status
+    };
+    let ada = json!({"clientId": "7", "name": "Ada"});
+    assert_eq!(call("app1", "boundary", Method::POST, Some(ada)).await, 201);
+    assert_eq!(call("app2", "boundary", Method::GET, None).await, 200);
+    assert_eq!(call("app2", "boundary", Method::PATCH, Some(json!({"name": "Eve"}))).await, 200);
+    for method in [Method::GET, Method::DELETE] {
+        assert_eq!(call("app1", "boundary-2", method, None).await, 404);
+    }
+    assert_eq!(call("app2", "boundary", Method::DELETE, None).await, 204);
+    assert_eq!(call("app1", "boundary", Method::GET, None).await, 404);
+}

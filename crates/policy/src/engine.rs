@@ -43,8 +43,6 @@ pub struct Resource<'a> {
     pub kind: &'a str,
     /// Its id within the tenant.
     pub id: &'a str,
-    /// The API client that made it, for kinds that belong to one.
-    pub owner: Option<&'a str>,
 }
 
 /// The subject's workload: `service:analytics` is `analytics`.
@@ -126,9 +124,6 @@ impl Engine {
             ("tenant".to_owned(), string(claims.tenant.as_str())),
             ("scope".to_owned(), RestrictedExpression::new_set(scope)),
         ]);
-        if let Some(client) = &claims.client_id {
-            attributes.insert("client_id".to_owned(), string(client));
-        }
         if let Some(workload) = workload(claims) {
             attributes.insert("workload".to_owned(), string(workload));
         }
@@ -138,13 +133,10 @@ impl Engine {
     fn resource_entity(&self, resource: &Resource<'_>) -> Result<Entity, Denied> {
         let id = format!("{}/{}/{}", resource.tenant, resource.kind, resource.id);
         let uid = EntityUid::from_type_name_and_id(self.resource.clone(), EntityId::new(id));
-        let mut attributes = HashMap::from([
+        let attributes = HashMap::from([
             ("tenant".to_owned(), string(resource.tenant)),
             ("kind".to_owned(), string(resource.kind)),
         ]);
-        if let Some(owner) = resource.owner {
-            attributes.insert("owner".to_owned(), string(owner));
-        }
         Entity::new(uid, attributes, HashSet::new()).map_err(refused)
     }
 }

@@ -44,7 +44,7 @@ fn guarded() -> impl Iterator<Item = &'static Method> {
 }
 
 fn resource(tenant: &str) -> Resource<'_> {
-    Resource { tenant, kind: "client", id: "424242", owner: None }
+    Resource { tenant, kind: "client", id: "424242" }
 }
 
 #[test]
@@ -161,19 +161,6 @@ fn scans_are_for_workloads_whatever_a_token_says() {
     ] {
         assert!(policy.allows(&claims(Role::Service, sub, &[]), scan).is_err(), "{sub}");
     }
-}
-
-#[test]
-fn what_an_api_client_made_is_its_own() {
-    let policy = Policy::new().unwrap();
-    let owned = |owner| Resource { owner, ..resource("sandbox") };
-    let mine = claims(Role::Client, "client-1", &["clients.read"]);
-    let sees = |claims: &Claims, owner| policy.resource(claims, "clients.read", &owned(owner)).is_ok();
-    assert!(sees(&mine, Some("client-1")) && sees(&mine, None));
-    assert!(!sees(&mine, Some("client-2")));
-    assert!(!sees(&Claims { client_id: None, ..mine.clone() }, Some("client-1")));
-    let admin = claims(Role::Admin, "user-7", &[]);
-    assert!(sees(&admin, Some("client-2")), "people of the tenant see what its API clients made");
 }
 
 #[test]

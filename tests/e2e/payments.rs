@@ -1,9 +1,12 @@
 //! Payments over REST, and what becomes of them when the server dies.
 
 use crate::support::{Server, shared};
+use api::payments::v1::payments_service_client::PaymentsServiceClient;
+use api::payments::v1::{CreatePaymentRequest, Payment};
 use authn::Role;
 use http::Method;
 use riskmesh::http_client::{Answer, Http};
+use riskmesh_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -77,6 +80,43 @@ async fn a_payment_is_made_once_for_its_key() {
     assert_eq!((missing.status, &missing.body["errorCode"]), (404, &json!("PAYMENT_NOT_FOUND")));
     let (payments, entries) = booked(&mut http).await;
     assert_eq!((payments.len(), entries.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_request_with_two_keys_is_refused_over_rest_and_grpc() {
+    let mut http = payer(shared(), "two-keys").await;
+    for (keys, message) in [
+        (&["a", "b"][..], "Idempotency-Key must be sent once"),
+        (&["a", "a"], "Idempotency-Key must be sent once"),
+        (&["a, b"], "Idempotency-Key must be 1 to 255 visible ASCII characters without a blank"),
+        (&[""], "Idempotency-Key must be 1 to 255 visible ASCII characters without a blank"),
+    ] {
+        let headers: Vec<_> = keys.iter().map(|key| ("idempotency-key", *key)).collect();
+        let rest = http.call(Method::POST, "/v1/payments", &headers, Some(order(1))).await.unwrap();
+        assert_eq!((rest.status, &rest.body["message"]), (400, &json!(message)), "{keys:?}");
+        let detail = &rest.body["details"][0];
+        assert_eq!(
+            (&detail["field"], &detail["expected"]),
+            (&json!("Idempotency-Key"), &json!("^[!-~]{1,255}$"))
+        );
+
+        let payment = Payment {
+            account_id: ACCOUNT.into(),
+            amount: "1".into(),
+            currency: "EUR".into(),
+            ..Payment::default()
+        };
+        let mut request = tonic::Request::new(CreatePaymentRequest { payment: Some(payment) });
+        let token = format!("Bearer {}", shared().token(Role::Admin, "two-keys"));
+        request.metadata_mut().insert("authorization", token.parse().unwrap());
+        for key in keys {
+            request.metadata_mut().append("idempotency-key", key.parse().unwrap());
+        }
+        let mut grpc = PaymentsServiceClient::connect(format!("http://{}", shared().edge)).await.unwrap();
+        let error = Error::from_status(&grpc.create_payment(request).await.unwrap_err());
+        assert_eq!((error.code, &*error.message), (ErrorCode::InvalidInput, message), "{keys:?}");
+    }
+    assert!(booked(&mut http).await.0.is_empty());
 }
 
 #[tokio::test]

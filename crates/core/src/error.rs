@@ -183,8 +183,11 @@ fn capitalise(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A field path in words: the last segment, `clientId` -> `Client ID`; indexes stay.
+/// A field path in words: the last segment, `clientId` -> `Client ID`; indexes stay, and so does the name of a header.
 fn humanise(path: &str) -> String {
+    if path.contains('-') {
+        return path.to_owned();
+    }
     let last = path.rsplit('.').next().unwrap_or(path);
     let mut words = String::with_capacity(last.len() + 4);
     for c in last.chars() {

@@ -32,8 +32,8 @@ impl PaymentsService for PaymentsRpc {
     ) -> Result<Response<CreatePaymentResponse>, Status> {
         let tenant = tenant(&request)?;
         let caller = authn::caller(&request)?.sub.clone();
-        let key =
-            request.metadata().get("idempotency-key").map(|key| Key::read(key.as_bytes())).transpose()?;
+        let keys = request.metadata().get_all("idempotency-key");
+        let key = Key::sent(keys.iter().map(MetadataValue::as_bytes))?;
         let sent = request.into_inner().payment;
         let order = Order::read(sent.ok_or_else(|| Error::invalid(Detail::new("payment", "is required")))?)?;
         let made = self.payments.create(&tenant, &caller, key.as_ref(), order).await?;

@@ -120,13 +120,13 @@ async fn only_an_active_account_pays_and_in_its_currency() {
 async fn a_key_makes_one_payment() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::payer(dir.path()).await;
-    let (first, replayed) = world.pay(Some("\"k 1\""), payment("5")).await.unwrap();
+    let (first, replayed) = world.pay(Some("\"k-1\""), payment("5")).await.unwrap();
     assert!(!replayed);
-    let (again, replayed) = world.pay(Some("k 1"), payment("5.00")).await.unwrap();
+    let (again, replayed) = world.pay(Some("k-1"), payment("5.00")).await.unwrap();
     assert!(replayed);
     assert_eq!(again, first);
     assert_eq!(
-        code(&world.pay(Some("k 1"), payment("6")).await.unwrap_err()),
+        code(&world.pay(Some("k-1"), payment("6")).await.unwrap_err()),
         ErrorCode::IdempotencyKeyReused
     );
     assert_eq!(code(&world.pay(Some("\"k"), payment("6")).await.unwrap_err()), ErrorCode::InvalidInput);

@@ -38,8 +38,9 @@ pub(super) fn components() -> Value {
         ),
         "IdempotencyKey": header(
             "Idempotency-Key",
-            "A key of the caller's: the same request with the same key is done once.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+            "A key of the caller's: the same request with the same key is done once. Visible ASCII without a blank; quotes around it \
+             make no other key. Sent once.",
+            json!({ "type": "string", "pattern": r#"^("[!#-\[\]-~]{1,255}"|[!#-~][!-~]{0,254})$"# }),
         ),
         "LastEventId": header(
             "Last-Event-ID",

@@ -5,7 +5,6 @@
 use crate::domain::change::Change;
 use crate::domain::standing::{Pending, Standing};
 use crate::error::{Doing as _, Error};
-use crate::repo::RACES;
 use crate::repo::history::History;
 use crate::repo::list::List;
 use crate::repo::scores::Scores;
@@ -16,6 +15,7 @@ use bus::{Bus, Event, Kind, Outbox, Outgoing, PendingSource, Pointer, event, kin
 use riskmesh_core::{ClientId, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use store::race::Race;
 
 /// The CloudEvents source of this service.
 const SOURCE: &str = "/riskmesh/analytics";
@@ -70,7 +70,8 @@ impl News {
     /// then, somebody's older word may have come last, so this is repeated.
     pub(crate) async fn place(&self, tenant: &TenantId, standing: &Standing) -> Result<(), Error> {
         let mut deleted = standing.deleted;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &standing.client)).await {
             self.list.place(tenant, &standing.client, standing.ordinal, !deleted).await?;
             match self.scores.latest(tenant, &standing.client).await? {
                 Some(now) if now.deleted != deleted => deleted = now.deleted,

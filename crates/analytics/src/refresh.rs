@@ -2,7 +2,6 @@
 
 use crate::domain::dirty::{Stretch, stretches};
 use crate::error::Error;
-use crate::repo::RACES;
 use crate::repo::hours::{BATCH_HOURS, Hours};
 use crate::upstream::Upstream;
 use futures::TryStreamExt as _;
@@ -10,6 +9,7 @@ use risk::{Entry, Hour, HourState};
 use riskmesh_core::{AccountId, TenantId};
 use std::collections::BTreeSet;
 use std::pin::pin;
+use store::race::Race;
 
 /// Recomputes hours.
 #[derive(Clone)]
@@ -28,8 +28,11 @@ impl Refresh {
     ) -> Result<(), Error> {
         let mut version = None;
         for stretch in stretches(dirty, BATCH_HOURS) {
-            let mut races = 0;
+            let mut race = Race::default();
             loop {
+                if !race.again((tenant, account)).await {
+                    return Err(Error::Contended { doing: "write account state" });
+                }
                 // The version of our own last write is as good as one read now: nobody came in between, or the next write fails.
                 let before = match version {
                     Some(version) => version,
@@ -39,10 +42,6 @@ impl Refresh {
                 version = self.hours.write(tenant, account, &states, before).await?;
                 if version.is_some() {
                     break;
-                }
-                races += 1;
-                if races == RACES {
-                    return Err(Error::Contended { doing: "write account state" });
                 }
             }
         }

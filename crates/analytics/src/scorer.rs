@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::inputs::Gather;
 use crate::news::News;
 use crate::reference::InUse;
-use crate::repo::RACES;
 use crate::repo::scores::Scores;
 use bus::outbox::Intents;
 use risk::{Model, RefData};
 use riskmesh_core::{ClientId, Clock, TenantId};
 use std::sync::Arc;
+use store::race::Race;
 
 /// Scores clients.
 #[derive(Clone)]
@@ -41,7 +41,8 @@ impl Scorer {
         client: &ClientId,
     ) -> Result<Option<Standing>, Error> {
         let mut intents = None;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, client)).await {
             let before = self.scores.latest(tenant, client).await?;
             if let Some(before) = before.as_ref().filter(|before| before.pending.is_some()) {
                 // The row that replaces this one has no room for its news.

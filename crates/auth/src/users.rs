@@ -3,7 +3,6 @@
 use crate::domain::user::{Private, User, display_name};
 use crate::error::Error as ServiceError;
 use crate::password::{Hash, Hashing};
-use crate::repo::RACES;
 use crate::repo::users::{Users as Rows, Written};
 use api::etag::IfMatch;
 use api::users::v1::{NewUser, PatchUser, UserStatus};
@@ -12,6 +11,7 @@ use bus::{Outbox, Outgoing, PendingSource, Pointer};
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, TenantId, UserId};
 use std::sync::Arc;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// The kind of the outbox pointers: there is nothing to tell, but a list to be brought in line with a row.
 const USER: &str = "auth.user";
@@ -134,7 +134,8 @@ impl Users {
         change: impl Fn(&mut User) -> Result<(), Error>,
     ) -> Result<User, Error> {
         let mut before = self.get(tenant, id).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             let mut after = before.clone();
             change(&mut after)?;
             if after == before {

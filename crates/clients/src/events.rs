@@ -8,7 +8,6 @@
 use crate::domain::account::Account;
 use crate::domain::client::Client;
 use crate::error::Error;
-use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::clients::Clients;
 use crate::repo::lists::Lists;
@@ -24,6 +23,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
+use store::race::Race;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -359,7 +359,8 @@ impl PendingSource for ClientSource {
 
     async fn pending(&self, reference: &[u8]) -> Result<Vec<Outgoing>, Failure> {
         let (tenant, id) = row_reference::<ClientId>(reference)?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((&tenant, &id)).await {
             let Some(client) = self.0.clients.latest(&tenant, &id).await? else { return Ok(Vec::new()) };
             self.0.lists.place(&tenant, std::slice::from_ref(&client)).await?;
             // Placed by a version that is still the last one, the lists are right; otherwise a slow writer may just have undone it.

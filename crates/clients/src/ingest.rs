@@ -14,7 +14,6 @@
 use crate::domain::entry::{Content, Entry};
 use crate::error::Error;
 use crate::events::{Addition, Events};
-use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
 use crate::repo::transactions::{Claim, Month, Summary, Transactions};
@@ -23,6 +22,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use store::Outcome;
+use store::race::Race;
 
 /// Rows that one conditional batch adds at the most.
 const GROUP: usize = 1000;
@@ -243,9 +243,13 @@ impl Ingest {
         recorded: &mut Recorded,
     ) -> Result<(), riskmesh_core::Error> {
         let mut left: VecDeque<_> = groups.into_iter().flat_map(parts).collect();
-        let mut rounds_lost = 0;
-        while !left.is_empty() && rounds_lost < RACES {
-            rounds_lost += 1;
+        let mut race = Race::default();
+        let mut lost: Vec<Month> = Vec::new();
+        while !left.is_empty() {
+            if !race.again_at(lost.iter().map(|month| (tenant, month))).await {
+                return Err(Error::Contended { doing: "write transactions" }.into());
+            }
+            lost.clear();
             let round = one_part_a_month(&mut left);
             self.look(tenant, &round, &mut known).await?;
             let present = self.present(tenant, &round).await?;
@@ -259,7 +263,7 @@ impl Ingest {
                     .collect();
                 if absent.is_empty() {
                     count(&work, &present, recorded);
-                    rounds_lost = 0;
+                    race.won();
                     continue;
                 }
                 let before =
@@ -284,7 +288,7 @@ impl Ingest {
             {
                 let month = &addition.month;
                 if outcome.is_applied() {
-                    rounds_lost = 0;
+                    race.won();
                     count(&work, &present, recorded);
                     known.insert(month.clone(), after);
                     let client = owners.get(&month.account).cloned();
@@ -302,11 +306,12 @@ impl Ingest {
                         work.unsure = true;
                     }
                 }
+                lost.push(addition.month.clone());
                 left.push_front((addition.month, work));
             }
             self.events.tell_months(tenant, applied, (!unsure).then_some(pointer));
         }
-        if left.is_empty() { Ok(()) } else { Err(Error::Contended { doing: "write transactions" }.into()) }
+        Ok(())
     }
 
     /// Reads the months of which nothing is known.

@@ -6,7 +6,6 @@ use crate::domain::client::{Client, Profile};
 use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::Owners;
-use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
 use crate::repo::clients::Clients;
@@ -19,6 +18,7 @@ use riskmesh_core::{AccountId, ClientId, Clock, Currency, Detail, Error, ErrorCo
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// The most accounts that one client can have.
 const MAX_ACCOUNTS: u64 = 1000;
@@ -67,7 +67,8 @@ impl Masters {
     ) -> Result<Client, Error> {
         let mut before = self.clients.get(tenant, &id).await?;
         let pointer = self.events.intend_clients(tenant, std::slice::from_ref(&id)).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &id)).await {
             if before.as_ref().is_some_and(|before| !before.deleted) {
                 return Err(exists("clientId", id.as_str()));
             }
@@ -133,7 +134,8 @@ impl Masters {
     ) -> Result<Client, Error> {
         let mut before = self.client(tenant, id).await?;
         let pointer = self.events.intend_clients(tenant, std::slice::from_ref(id)).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             if_match.check(before.version)?;
             let mut client = before.clone();
             change(&mut client)?;
@@ -177,7 +179,8 @@ impl Masters {
                 .hint("Delete its accounts first; accounts with transactions cannot be deleted."));
         }
         let pointer = self.events.intend_clients(tenant, std::slice::from_ref(id)).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             let mut gone = before.clone();
             gone.profile = Profile::empty(before.profile.kind, before.profile.status);
             gone.address = None;
@@ -231,7 +234,8 @@ impl Masters {
         let mut account = Account::new(id, client.clone(), currency, kind, status, now);
         let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(&account.id)).await?;
         let mut written = one(self.accounts.insert(tenant, std::slice::from_ref(&account)).await?)?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &account.id)).await {
             match written {
                 Written::Applied => {
                     if !self.accounts.list(tenant, client, &account.id, true).await? {
@@ -280,7 +284,8 @@ impl Masters {
     ) -> Result<Account, Error> {
         let mut before = self.account(tenant, client, id).await?;
         let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(id)).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             if_match.check(before.version)?;
             let mut account = before.clone();
             account.patch(patch, mask)?;
@@ -338,7 +343,8 @@ impl Masters {
         mut before: Account,
         pointer: Intents,
     ) -> Result<(), Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &before.id)).await {
             let mut gone = before.clone();
             gone.version = before.version + 1;
             gone.updated_at = self.clock.now();

@@ -6,14 +6,13 @@
 //! 4. Record its entry, whose id is the payment's: recorded twice, it is a duplicate.
 //! 5. Mark the payment as booked, the key as done, and drop the pointer.
 //!
-//! Cut off after 3, the relay does 4 and 5 at the pointer; cut off before, nothing has happened, and a repeat with the same key starts
+//! Cut off after 3, or unable to go on, the relay does 4 and 5 at the pointer; cut off before, nothing has happened, and a repeat with the same key starts
 //! again under the same id.
 
 use crate::domain::payment::{Order, Payment};
 use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::{Ingest, Recorded};
-use crate::repo::RACES;
 use crate::repo::accounts::Accounts;
 use crate::repo::payments::Payments as Repo;
 use crate::repo::rows::Written;
@@ -24,6 +23,7 @@ use riskmesh_core::cipher::random_bytes;
 use riskmesh_core::{AccountId, ClientId, Clock, Detail, Error, ErrorCode, PaymentId, TenantId, Timestamp};
 use std::sync::Arc;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// Names the method among those that take keys.
 const METHOD: &str = "riskmesh.payments.v1.PaymentsService/CreatePayment";
@@ -98,7 +98,7 @@ impl Payments {
     async fn made(&self, tenant: &TenantId, id: &str) -> Result<Made, Error> {
         let id = PaymentId::new(id).map_err(|_| Error::internal("read a key's payment"))?;
         let payment = self.rows.latest(tenant, &id).await?.ok_or_else(|| not_found(id.as_str()))?;
-        Ok(Made { payment: self.settled(tenant, payment).await?, replayed: true })
+        Ok(Made { payment: self.taken(tenant, payment).await?, replayed: true })
     }
 
     /// Whose money it is; an error where the account cannot pay it.
@@ -140,16 +140,31 @@ impl Payments {
             Written::Lost(Some(before)) => *before,
             Written::Lost(None) => return Err(Error::internal("insert a payment")),
         };
-        let payment = self.settled(tenant, payment).await?;
-        self.events.drop_pointer(pointer);
+        let payment = self.taken(tenant, payment).await?;
+        if payment.status != PaymentStatus::Pending {
+            self.events.drop_pointer(pointer);
+        }
         Ok(payment)
+    }
+
+    /// The payment, booked if that can be done now. If not, it stands all the same, and the relay books it: whoever were told that it
+    /// failed might pay again.
+    async fn taken(&self, tenant: &TenantId, payment: Payment) -> Result<Payment, Error> {
+        match self.settled(tenant, payment.clone()).await {
+            Err(error) if error.code.retryable() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "payment is booked later");
+                Ok(payment)
+            }
+            settled => settled,
+        }
     }
 
     /// The payment after its entry was recorded; an error where it cannot be.
     pub(crate) async fn settled(&self, tenant: &TenantId, payment: Payment) -> Result<Payment, Error> {
         let mut payment = payment;
         self.rows.place(tenant, &payment).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &payment.id)).await {
             match payment.status {
                 PaymentStatus::Booked => return Ok(payment),
                 PaymentStatus::Rejected => {

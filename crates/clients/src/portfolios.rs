@@ -3,7 +3,6 @@
 use crate::domain::portfolio::Portfolio;
 use crate::error::Error as ServiceError;
 use crate::events::Events;
-use crate::repo::RACES;
 use crate::repo::portfolios::Portfolios as Repo;
 use crate::repo::rows::Written;
 use api::etag::IfMatch;
@@ -11,6 +10,7 @@ use api::portfolios::v1::PatchPortfolio;
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, PortfolioId, TenantId};
 use std::sync::Arc;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// Reads and maintains portfolios.
 #[derive(Clone)]
@@ -58,7 +58,8 @@ impl Portfolios {
     /// Brings the list in line with a row: also where somebody deletes it in between.
     pub(crate) async fn settle(&self, tenant: &TenantId, portfolio: Portfolio) -> Result<(), Error> {
         let mut portfolio = portfolio;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &portfolio.id)).await {
             self.rows.place(tenant, &portfolio).await?;
             let now =
                 self.rows.latest(tenant, &portfolio.id).await?.ok_or_else(|| not_found(&portfolio.id))?;
@@ -80,7 +81,8 @@ impl Portfolios {
         if_match: &IfMatch,
     ) -> Result<Portfolio, Error> {
         let mut before = self.get(tenant, id).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             if_match.check(before.version)?;
             let mut after = before.clone();
             after.patch(patch, mask)?;
@@ -108,7 +110,8 @@ impl Portfolios {
     ) -> Result<(), Error> {
         let mut before = self.rows.get(tenant, id).await?.ok_or_else(|| not_found(id))?;
         let mut pointer = None;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             if before.deleted {
                 return Ok(());
             }

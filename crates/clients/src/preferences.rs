@@ -2,7 +2,6 @@
 
 use crate::error::{Doing as _, Error as ServiceError};
 use crate::masters::Masters;
-use crate::repo::RACES;
 use crate::tables::CLIENT_PREFERENCES;
 use api::clients::v1::Preferences as Message;
 use api::etag::IfMatch;
@@ -12,6 +11,7 @@ use prost::Message as _;
 use riskmesh_core::cipher::{ColumnCipher, Place};
 use riskmesh_core::{ClientId, Clock, Error, TenantId, Timestamp};
 use std::sync::Arc;
+use store::race::Race;
 use store::{Cas, Get, Outcome, Row, Store, upsert};
 
 const READING: &str = "read preferences";
@@ -91,7 +91,8 @@ impl Preferences {
         if_match: &IfMatch,
     ) -> Result<Kept, Error> {
         let client = self.masters.client(tenant, id).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             let before = self.read(tenant, id).await?;
             let shown = before.clone().of(id, client.created_at);
             if_match.check(shown.version)?;

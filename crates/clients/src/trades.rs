@@ -10,7 +10,6 @@ use crate::error::Error as ServiceError;
 use crate::events::Events;
 use crate::ingest::Recorded;
 use crate::portfolios::Portfolios;
-use crate::repo::RACES;
 use crate::repo::trades::{Kept, Owner, SHARDS, Sum, Trades as Repo, shard};
 use api::portfolios::v1::Position;
 use riskmesh_core::{Error, ErrorCode, PortfolioId, TenantId, TradeId};
@@ -18,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::Outcome;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// Rows that one conditional write has at the most.
 const GROUP: usize = 1000;
@@ -95,7 +95,8 @@ impl Trades {
         work: &mut [Work],
         recorded: &mut Recorded,
     ) -> Result<Vec<Kept>, Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((owner, shard)).await {
             // The sum first: a row that comes later comes with another version.
             let before = self.sum(owner, shard).await?;
             let there = self.rows.latest(owner, work.iter().map(|work| &work.trade.id)).await?;
@@ -144,7 +145,8 @@ impl Trades {
     pub(crate) async fn delete(&self, owner: &Owner, id: &TradeId) -> Result<(), Error> {
         let shard = shard(id);
         let pointer = self.events.intend_trades(owner, std::iter::once(shard)).await?;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((owner, shard)).await {
             let before = self.sum(owner, shard).await?;
             let there = self.rows.latest(owner, std::iter::once(id)).await?.pop().flatten();
             let there = there.ok_or_else(|| not_found(id))?;
@@ -167,7 +169,8 @@ impl Trades {
 
     /// Brings the list in line with the rows of a partition, whatever was cut off.
     pub(crate) async fn relist(&self, owner: &Owner, shard: i32) -> Result<(), Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((owner, shard)).await {
             let before = self.sum(owner, shard).await?;
             let mut after = None;
             loop {

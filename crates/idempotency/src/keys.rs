@@ -6,6 +6,7 @@ use riskmesh_core::cipher::random_bytes;
 use riskmesh_core::{Clock, TenantId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+use store::race::Race;
 use store::{Cas, Get, Outcome, Row, Store, Ttl, Upsert, upsert};
 
 /// How long a key is kept.
@@ -14,8 +15,6 @@ pub const KEPT: Duration = Duration::from_hours(24);
 const LEASE: Duration = Duration::from_secs(45);
 /// When somebody who comes in between is to ask again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Races that are run before giving up.
-const RACES: usize = 16;
 
 /// Whether other processes work on the keys of the store, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +166,8 @@ impl Keys {
         {
             return Ok(Begun::Run(ticket));
         }
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(ticket.partition()).await {
             let now = self.clock.now();
             let row = self.store.get(ticket.get()).await.map_err(reading)?;
             let Some(known) = row.as_ref().map(read).transpose().map_err(reading)? else {
@@ -225,7 +225,8 @@ impl Keys {
     }
 
     async fn end(&self, ticket: &Ticket, done: bool) -> Result<(), Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(ticket.partition()).await {
             let write = Cas::new(&KEYS, ticket.partition()).if_equals((), "epoch", ticket.epoch);
             let row = ticket.row(self.clock.now(), Timestamp(0), done);
             // The same write again does no harm.

@@ -2,11 +2,11 @@
 
 use crate::domain::instrument::Instrument;
 use crate::error::Error as ServiceError;
-use crate::repo::RACES;
 use crate::repo::instruments::Instruments as Repo;
 use riskmesh_core::{Clock, Detail, Error, ErrorCode, InstrumentId, TenantId};
 use std::sync::Arc;
 use store::list::{Listed, Start};
+use store::race::Race;
 
 /// Reads and maintains instruments.
 #[derive(Clone)]
@@ -38,7 +38,8 @@ impl Instruments {
     /// Creates an instrument, or replaces what is known of it. One that was cut off before it was listed was not acknowledged either:
     /// the same put, repeated, lists it.
     pub(crate) async fn put(&self, tenant: &TenantId, instrument: Instrument) -> Result<Instrument, Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &instrument.id)).await {
             let before = self.rows.latest(tenant, &instrument.id).await?;
             let after = match &before {
                 None => Instrument { ordinal: self.rows.reserve(tenant).await?, ..instrument.clone() },

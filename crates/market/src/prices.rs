@@ -4,7 +4,6 @@ use crate::domain::instrument::Instrument;
 use crate::domain::price::Price;
 use crate::error::Error as ServiceError;
 use crate::instruments::not_found;
-use crate::repo::RACES;
 use crate::repo::instruments::Instruments;
 use crate::repo::prices::Prices as Repo;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -12,6 +11,7 @@ use risk::Day;
 use riskmesh_core::{Clock, Error, ErrorCode, InstrumentId, Price as Amount, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use store::race::Race;
 
 /// Rows that one conditional write has at the most.
 const GROUP: usize = 1_000;
@@ -127,7 +127,8 @@ impl Prices {
         prices: &[(Day, Amount)],
     ) -> Result<Vec<Kind>, Error> {
         let mut told: Option<Vec<Kind>> = None;
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again((tenant, id)).await {
             // The version first: a price that comes later comes with another one.
             let version = self.rows.version(tenant, id).await?;
             let there = self.rows.latest(tenant, id, prices.iter().map(|(day, _)| *day)).await?;

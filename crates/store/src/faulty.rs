@@ -7,8 +7,8 @@ use crate::row::Row;
 use crate::store::Store;
 use crate::write::{Batch, Cas, Outcome};
 use async_trait::async_trait;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often what goes wrong, in percent of the calls. What is left goes right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub struct Faulty {
     store: Arc<dyn Store>,
     faults: Faults,
     state: AtomicU64,
+    down: Mutex<Option<&'static str>>,
 }
 
 /// What happens to a write.
@@ -38,7 +39,12 @@ enum Fate {
 impl Faulty {
     /// Puts faults in front of a store. Equal seeds and equal calls give equal faults.
     pub fn new(store: Arc<dyn Store>, faults: Faults, seed: u64) -> Self {
-        Self { store, faults, state: AtomicU64::new(seed) }
+        Self { store, faults, state: AtomicU64::new(seed), down: Mutex::default() }
+    }
+
+    /// From now on conditional writes to this table time out, undone; to none with `None`.
+    pub fn take_down(&self, table: Option<&'static str>) {
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
     /// 0 to 99, from SplitMix64.
@@ -101,6 +107,9 @@ impl Store for Faulty {
     }
 
     async fn cas(&self, cas: Cas) -> Result<Outcome, Error> {
+        if *self.down.lock().unwrap_or_else(PoisonError::into_inner) == Some(cas.table.name) {
+            return Err(Error::Timeout { operation: "conditional write", source: None });
+        }
         match self.fate() {
             Fate::Done => self.store.cas(cas).await,
             Fate::UnknownDone => self.store.cas(cas).await.map(|_| Outcome::Unknown),

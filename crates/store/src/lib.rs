@@ -45,7 +45,8 @@
 //!   cells are invisible at once.
 //! - Scans go in the declared clustering order; table scans in the order of [`Token`]s. Both can be resumed by key.
 //!
-//! [`list`] builds ordered lists with constant-time offsets on top of it; [`suite`] is what a backend must pass, [`faulty`] makes a good store a bad one for tests.
+//! [`list`] builds ordered lists with constant-time offsets on top of it; [`race`] repeats changes that others came in between;
+//! [`suite`] is what a backend must pass, [`faulty`] makes a good store a bad one for tests.
 //!
 
 pub mod check;
@@ -54,6 +55,7 @@ pub mod faulty;
 pub mod key;
 pub mod limits;
 pub mod list;
+pub mod race;
 pub mod schema;
 pub mod suite;
 

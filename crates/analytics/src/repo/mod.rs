@@ -7,6 +7,3 @@ pub(crate) mod list;
 pub(crate) mod onlookers;
 pub(crate) mod scores;
 pub(crate) mod sweeps;
-
-/// How often a conditional write that lost a race is tried again before somebody is told.
-pub(crate) const RACES: usize = 16;

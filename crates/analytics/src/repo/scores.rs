@@ -7,6 +7,7 @@ use crate::tables::SCORES;
 use risk::Alarm;
 use riskmesh_core::{ClientId, TenantId};
 use std::sync::Arc;
+use store::race::Race;
 use store::{Cas, Get, Outcome, Resume, Row, Store, TokenScan, Upsert, upsert};
 
 /// Rows of one page of a scan.
@@ -110,7 +111,8 @@ impl Scores {
         let cas = Cas::new(&SCORES, (tenant.as_str(), standing.client.as_str()))
             .if_equals((), "revision", standing.revision)
             .with(upsert(()).set("pending", None::<i32>));
-        for _ in 0..super::RACES {
+        let mut race = Race::default();
+        while race.again((tenant, &standing.client)).await {
             match self.store.cas(cas.clone()).await.doing("mark score as told")? {
                 Outcome::Applied | Outcome::Conflict(_) => return Ok(()),
                 Outcome::Unknown => {}

@@ -1,9 +1,9 @@
 //! The mark of the sweep over all scores: which model they are being brought up to, and how far that has come.
 
-use super::RACES;
 use crate::error::{Doing as _, Error};
 use crate::tables::{SCORE_SWEEP, SCORES};
 use std::sync::Arc;
+use store::race::Race;
 use store::{Cas, Get, Outcome, Resume, Row, Store, upsert};
 
 /// The only row.
@@ -35,7 +35,8 @@ impl Sweeps {
     /// The sweep of this model and this reference data: where an earlier process left it, or from the beginning if the last one was of
     /// others.
     pub(crate) async fn begin(&self, model: &str, refdata: &str) -> Result<Mark, Error> {
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(NAME).await {
             let stands = self.latest().await?;
             if let Some(mark) = &stands
                 && (mark.of.0.as_str(), mark.of.1.as_str()) == (model, refdata)

@@ -1,12 +1,12 @@
 //! Account rows, and the list of a client's accounts with its exact count.
 
-use super::RACES;
 use super::rows::{self, Came, Written};
 use crate::domain::account::{Account, kind_or_default, status_or_default};
 use crate::error::{Doing as _, Error};
 use crate::tables::{ACCOUNTS, ACCOUNTS_BY_CLIENT};
 use riskmesh_core::{AccountId, ClientId, Currency, TenantId};
 use std::sync::Arc;
+use store::race::Race;
 use store::{Cas, Get, Outcome, Row, Scan, Store, Target, Test, Upsert, delete, upsert, upsert_statics};
 
 const WRITING: &str = "write account";
@@ -109,7 +109,8 @@ impl Accounts {
         listed: bool,
     ) -> Result<bool, Error> {
         let partition = (tenant.as_str(), client.as_str());
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(partition).await {
             let get = Get::row(&ACCOUNTS_BY_CLIENT, partition, account.as_str()).latest();
             let on_list = self.store.get(get).await.doing("read account list")?.is_some();
             if on_list == listed {
@@ -144,7 +145,8 @@ impl Accounts {
         closed: bool,
     ) -> Result<bool, Error> {
         let partition = (tenant.as_str(), client.as_str());
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(partition).await {
             let statics = self.statics(tenant, client).await?;
             if statics.closed == closed {
                 return Ok(true);

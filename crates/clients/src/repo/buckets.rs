@@ -1,10 +1,10 @@
 //! The directory of months in which an account has entries, and the latch between "has entries" and "is deleted".
 
-use super::RACES;
 use crate::error::{Doing as _, Error};
 use crate::tables::TRANSACTION_BUCKETS;
 use riskmesh_core::{AccountId, TenantId};
 use std::sync::Arc;
+use store::race::Race;
 use store::{Cas, Outcome, Scan, Store, limits, upsert, upsert_statics};
 
 /// Reads and writes the directory.
@@ -32,7 +32,9 @@ impl Buckets {
         };
         let mut opened = vec![false; months.len()];
         let mut left: Vec<usize> = (0..months.len()).collect();
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        let mut lost = Vec::new();
+        while race.again_at(lost).await {
             let writes = left.iter().map(|at| cas(&months[*at])).collect();
             let outcomes = self.store.cas_many(writes).await.doing("open transaction months")?;
             let mut unknown = Vec::new();
@@ -47,6 +49,7 @@ impl Buckets {
                 return Ok(opened);
             }
             left = unknown;
+            lost = left.iter().map(|at| (tenant, &months[*at].0)).collect();
         }
         Err(Error::Contended { doing: "open transaction months" })
     }
@@ -54,7 +57,8 @@ impl Buckets {
     /// Forbids entries on an account, before it is deleted; false where it has some.
     pub(crate) async fn close(&self, tenant: &TenantId, account: &AccountId) -> Result<bool, Error> {
         let partition = (tenant.as_str(), account.as_str());
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(partition).await {
             let cas = Cas::new(&TRANSACTION_BUCKETS, partition)
                 .if_static("used", None::<bool>)
                 .with(upsert_statics().set("closed", true));
@@ -70,7 +74,8 @@ impl Buckets {
     /// Allows entries again on an account id that is taken up anew.
     pub(crate) async fn reopen(&self, tenant: &TenantId, account: &AccountId) -> Result<(), Error> {
         let partition = (tenant.as_str(), account.as_str());
-        for _ in 0..RACES {
+        let mut race = Race::default();
+        while race.again(partition).await {
             let cas = Cas::new(&TRANSACTION_BUCKETS, partition)
                 .if_static("closed", true)
                 .with(upsert_statics().set("closed", None::<bool>));

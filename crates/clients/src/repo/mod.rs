@@ -10,6 +10,3 @@ pub(crate) mod portfolios;
 pub(crate) mod rows;
 pub(crate) mod trades;
 pub(crate) mod transactions;
-
-/// How often a conditional write that lost a race is tried again before the caller is told.
-pub(crate) const RACES: usize = 16;

@@ -1,7 +1,7 @@
 //! Rows that are written whole, each under a condition on itself, one or many in a call.
 
-use super::RACES;
 use crate::error::{Doing as _, Error};
+use store::race::Race;
 use store::{Cas, Get, Outcome, Row, Store, Table, Values, upsert};
 
 /// What became of a conditional write.
@@ -74,7 +74,8 @@ pub(crate) async fn told(
         Cas::new(table, key).if_equals((), "version", version).with(upsert(()).set("pending", None::<bool>))
     });
     let mut writes: Vec<Cas> = writes.collect();
-    for _ in 0..RACES {
+    let mut race = Race::default();
+    while race.again_at(None::<()>).await {
         let mut outcomes = store.cas_many(writes.clone()).await.doing(doing)?.into_iter();
         // The same write again does no harm.
         writes.retain(|_| matches!(outcomes.next(), Some(Outcome::Unknown)));

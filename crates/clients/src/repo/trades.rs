@@ -21,7 +21,7 @@ const WRITING: &str = "write trades";
 pub(crate) const SHARDS: i32 = 16;
 
 /// Whose trades.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) tenant: TenantId,
     pub(crate) portfolio: PortfolioId,

@@ -173,7 +173,9 @@ async fn concurrent_repeats_make_one_payment_whatever_the_store_forgets_to_say()
             let key = format!("k{key}");
             for _ in 0..500 {
                 match world.pay(Some(&key), payment("5")).await {
-                    Ok((paid, _)) => return paid,
+                    Ok((paid, _)) if paid.status == i32::from(PaymentStatus::Booked) => return paid,
+                    // Taken; when it is asked for again, it may have been booked.
+                    Ok(_) => {}
                     Err(status) => match code(&status) {
                         ErrorCode::RequestInProgress => tokio::task::yield_now().await,
                         code => assert!(code.retryable() || code == ErrorCode::Internal, "{status}"),
@@ -207,6 +209,51 @@ async fn cut_off<F: Future>(future: F, polls: usize) -> bool {
         future.as_mut().poll(cx).map(|_| true)
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_pay_from_one_account_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::payer(dir.path()).await);
+    let payers = (0..48).map(|_| {
+        let world = world.clone();
+        tokio::spawn(async move { world.pay(None, payment("1")).await.unwrap().0 })
+    });
+    let mut booked = BTreeSet::new();
+    for paid in futures::future::join_all(payers).await {
+        let paid = paid.unwrap();
+        assert_eq!(paid.status, i32::from(PaymentStatus::Booked));
+        booked.insert(paid.transaction_id);
+    }
+    assert_eq!(booked.len(), 48);
+    assert_eq!(world.debits().await.into_iter().collect::<BTreeSet<_>>(), booked);
+}
+
+#[tokio::test]
+async fn a_payment_that_cannot_be_booked_yet_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let under = open_store(dir.path());
+    let store = Arc::new(Faulty::new(under.clone(), Faults::default(), 1));
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let world = World::with_clock(store.clone(), under, clock.clone()).await;
+    world.client("1", &[ACCOUNT]).await;
+    store.take_down(Some(crate::tables::TRANSACTIONS.name));
+    let (taken, _) = world.pay(Some("k"), payment("5")).await.unwrap();
+    assert_eq!((taken.status, taken.transaction_id.as_str()), (PaymentStatus::Pending.into(), ""));
+    let (again, replayed) = world.pay(Some("k"), payment("5")).await.unwrap();
+    assert_eq!((again, replayed), (taken.clone(), true));
+    assert!(world.debits().await.is_empty());
+
+    store.take_down(None);
+    clock.advance(Duration::from_hours(1));
+    let config = bus::outbox::Config { takeover: bus::Takeover::Immediate, ..Default::default() };
+    let relay = Relay::new(world.outbox.clone(), world.bus.clone(), world.service.sources(), config).unwrap();
+    relay.recover().await.unwrap();
+    assert_eq!(world.debits().await.len(), 1);
+    let (booked, replayed) = world.pay(Some("k"), payment("5")).await.unwrap();
+    assert!(replayed && booked.payment_id == taken.payment_id);
+    assert_eq!(booked.status, i32::from(PaymentStatus::Booked));
+    assert_eq!(world.debits().await, [booked.transaction_id]);
 }
 
 #[tokio::test]

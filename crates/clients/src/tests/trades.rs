@@ -68,6 +68,31 @@ impl World {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_change_one_portfolio_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::open(dir.path()).await);
+    world.portfolio("p").await.unwrap();
+    let writers = (0..64).map(|n| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let patch =
+                PatchPortfolio { portfolio_id: "p".into(), name: format!("Name {n}"), ..Default::default() };
+            let update = UpdatePortfolioRequest { portfolio: Some(patch), update_mask: None };
+            world.service.portfolios.update_portfolio(request(update)).await.unwrap();
+            let new = trade(&format!("t{n}"), "I1", Side::Buy, "1", "1.5");
+            assert_eq!(world.trade(vec![new]).await.unwrap().created, 1);
+        })
+    });
+    for written in futures::future::join_all(writers).await {
+        written.unwrap();
+    }
+    assert_eq!(world.listed().await.len(), 64);
+    let get = GetPortfolioRequest { portfolio_id: "p".into() };
+    let answer = world.service.portfolios.get_portfolio(request(get)).await.unwrap();
+    assert_eq!(answer.metadata().get("etag").unwrap(), "\"v65\"", "no change was lost");
+}
+
 #[tokio::test]
 async fn a_portfolio_lives_and_dies_and_its_id_is_not_used_again() {
     let dir = tempfile::tempdir().unwrap();

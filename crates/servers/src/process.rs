@@ -1,0 +1,94 @@
+//! Processes that outlive the one that started them: told apart by id and time of start, so that nobody else's is ever signalled.
+
+use anyhow::{Context as _, ensure};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often a process is looked at that is waited for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A process, for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    /// In clock ticks since the machine was started (proc(5), field 22 of stat).
+    started: u64,
+}
+
+/// What is sent to a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signal {
+    Term,
+    Kill,
+    Stop,
+    Continue,
+}
+
+/// Runs a command to its end; what it printed is told where it fails.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {program}"))?;
+    let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    ensure!(output.status.success(), "{program} failed with {}: {}", output.status, printed.concat());
+    Ok(())
+}
+
+/// Starts a command in a process group of its own; what it prints is added to a file.
+pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Identity> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let log = std::fs::File::options().create(true).append(true).open(log)?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    let mut child = command.spawn().with_context(|| format!("start {program}"))?;
+    let pid = child.id();
+    let started = stat(pid).map(|(_, started)| started).context("look at what was started")?;
+    // Reaped when it ends, if this process lives that long.
+    std::thread::spawn(move || child.wait());
+    Ok(Identity { pid, started })
+}
+
+impl Identity {
+    /// Whether it lives. One that has ended and was not reaped does not.
+    pub(crate) fn is_alive(self) -> bool {
+        stat(self.pid).is_some_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X'))
+    }
+
+    /// Sends a signal; to one that has ended none is sent.
+    pub(crate) fn send(self, signal: Signal) -> anyhow::Result<()> {
+        if !self.is_alive() {
+            return Ok(());
+        }
+        let name = match signal {
+            Signal::Term => "-TERM",
+            Signal::Kill => "-KILL",
+            Signal::Stop => "-STOP",
+            Signal::Continue => "-CONT",
+        };
+        run(Command::new("kill").arg(name).arg(self.pid.to_string())).or_else(|error| {
+            // It may have ended in between.
+            if self.is_alive() { Err(error) } else { Ok(()) }
+        })
+    }
+
+    /// Waits for its end; false where that takes longer.
+    pub(crate) fn ends_within(self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while self.is_alive() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+        true
+    }
+}
+
+/// State and time of start of a process.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in brackets and may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}

@@ -4,13 +4,12 @@ use riskmesh_servers::{Engine, Server, Standing};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-fn ask(server: &Server, request: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
+fn ask(server: &Server, request: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(server.address())?;
+    stream.write_all(request.as_bytes())?;
+    stream.shutdown(std::net::Shutdown::Write)?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    stream.read_to_string(&mut answer).map(|_| answer)
 }
 
 #[test]
@@ -19,7 +18,7 @@ fn a_server_is_started_paused_killed_and_there_again_with_its_data() {
     let dir = dir.path().join("redis");
     assert!(Server::find(&dir).unwrap().is_none());
     let server = Server::start(Engine::Redis, &dir).unwrap();
-    assert_eq!(ask(&server, "SET k here\r\n"), "+OK\r\n");
+    assert_eq!(ask(&server, "SET k here\r\n").unwrap(), "+OK\r\n");
     assert_eq!(server.standing(), Standing::Ready);
     assert_eq!(Server::find(&dir).unwrap().unwrap().pid(), server.pid());
 
@@ -33,7 +32,7 @@ fn a_server_is_started_paused_killed_and_there_again_with_its_data() {
     assert!(Server::find(&dir).unwrap().is_none());
     let again = Server::start(Engine::Redis, &dir).unwrap();
     assert_eq!(again.address(), server.address());
-    assert_eq!(ask(&again, "GET k\r\n"), "$4\r\nhere\r\n");
+    assert_eq!(ask(&again, "GET k\r\n").unwrap(), "$4\r\nhere\r\n");
     assert!(Server::start(Engine::Kafka, &dir).is_err(), "it is the directory of another engine");
 
     let same = Server::find(&dir).unwrap().unwrap();

@@ -194,16 +194,6 @@ impl Error {
         }
     }
 
-    /// The error of a gRPC status that a service sent.
-    pub(crate) fn upstream(status: &tonic::Status) -> Box<Self> {
-        let mut error = Self::boxed(Kind::Upstream, status.message());
-        error.code = status.code();
-        error.status = http_status(status.code());
-        error.details = Bytes::copy_from_slice(status.details());
-        error.metadata = status.metadata().clone().into_headers();
-        error
-    }
-
     /// The error of a connection to the service that failed. A gRPC status among the causes tells more than the failure.
     pub(crate) fn transport(source: BoxError) -> Box<Self> {
         if is_late(&*source) {

@@ -9,10 +9,11 @@ use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use super::Error;
 use crate::error::BoxError;
+use crate::service::status::mended;
 
 /// Both versions have the same messages under different names: the bytes are the same.
 const VERSIONS: [&str; 2] = [
@@ -114,8 +115,8 @@ where
         path: &'static str,
         question: ServerReflectionRequest,
     ) -> Result<(Exchange, Option<ServerReflectionResponse>), Status> {
-        let mut client =
-            tonic::client::Grpc::new(self.upstream.clone()).max_decoding_message_size(self.max_message);
+        let upstream = self.upstream.clone().map_response(mended);
+        let mut client = tonic::client::Grpc::new(upstream).max_decoding_message_size(self.max_message);
         client.ready().await.map_err(|error| Status::from_error(error.into()))?;
         let (questions, asked) = mpsc::channel(1);
         // Some servers answer nothing, not even headers, before the first question: it is there when the call begins.

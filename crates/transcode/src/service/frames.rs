@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
-use tonic::{Code, Status};
 
+use super::status;
 use crate::coding::{self, Coding};
 use crate::error::{Error, Kind, Result};
 use crate::framing::{COMPRESSED, Cutter, PREFIX};
@@ -96,13 +96,16 @@ impl Frames {
     /// The metadata at the end of a call that succeeded; the error of one that did not.
     pub(super) fn status(&mut self, initial: &HeaderMap) -> Result<HeaderMap> {
         let trailers = self.trailers.take().unwrap_or_default();
-        let status = Status::from_header_map(&trailers).or_else(|| Status::from_header_map(initial));
-        match status {
-            Some(status) if status.code() == Code::Ok => Ok(trailers),
-            Some(status) => Err(Error::upstream(&status)),
-            None => Err(bad("the answer has no status")),
+        match status::of(&trailers).or_else(|| status::of(initial)) {
+            Some(ended) => ended.map(|()| trailers),
+            None => Err(no_status()),
         }
     }
+}
+
+/// The error of an answer that ends without a status.
+pub(super) fn no_status() -> Box<Error> {
+    bad("the answer has no status")
 }
 
 fn bad(what: &'static str) -> Box<Error> {

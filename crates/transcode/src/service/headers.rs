@@ -1,9 +1,8 @@
 //! Headers: which go to the service, which come back, and what they say about the call.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
-use tonic::{Code, Status};
 
-use super::Body;
+use super::{Body, status};
 use crate::builder::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::policy::IDEMPOTENCY_KEY;
@@ -90,10 +89,12 @@ pub(super) fn last_event_id<'a>(client: &'a HeaderMap, route: &RoutePlan) -> Opt
 
 /// The error of an answer that is none: another HTTP status, another content type, or a failure without messages.
 pub(super) fn check(head: &response::Parts) -> Result<()> {
-    let status = Status::from_header_map(&head.headers);
-    if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
-        return Err(Error::upstream(&status));
-    }
+    status::of(&head.headers).unwrap_or(Ok(()))?;
+    is_grpc(head)
+}
+
+/// The error of an answer that is not gRPC's.
+pub(super) fn is_grpc(head: &response::Parts) -> Result<()> {
     if head.status != StatusCode::OK {
         // As gRPC maps the statuses of proxies (doc/http-grpc-status-mapping.md).
         let kind = match head.status.as_u16() {

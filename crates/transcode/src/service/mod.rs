@@ -16,6 +16,7 @@ mod negotiate;
 mod passthrough;
 mod protocol;
 mod raw;
+pub(crate) mod status;
 mod stream;
 mod upload;
 #[cfg(feature = "websocket")]

@@ -9,15 +9,15 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use http_body::Frame;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, BodyStream, StreamBody};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
-use super::{Body, headers, protocol};
+use super::{Body, frames, headers, protocol, status};
 use crate::builder::Engine;
 use crate::coding::Decoded;
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, Result};
 use crate::rule::RoutePlan;
 
 /// Answers a call of gRPC.
@@ -62,10 +62,11 @@ where
         let (engine, route, upstream) = (engine.clone(), route.clone(), upstream.clone());
         async move { Ok::<_, Infallible>(forward(&engine, &route, upstream, request).await) }
     });
-    let body = tonic::body::Body::new(Decoded::new(body, None));
+    // Neither side is as long on the wire as what it stands for: what says so would cut it.
+    let body = tonic::body::Body::new(StreamBody::new(BodyStream::new(Decoded::new(body, None))));
     let answer = tonic_web::GrpcWebLayer::new().layer(inner).oneshot(Request::from_parts(parts, body)).await;
     let Ok(response) = answer;
-    response.map(|body| Body::stream(body.map_err(Into::into)))
+    response.map(|body| Body::stream(StreamBody::new(BodyStream::new(body.map_err(Into::into)))))
 }
 
 async fn forward<S>(
@@ -85,15 +86,27 @@ where
     *request.uri_mut() = Uri::from(route.grpc_path.clone());
     *request.headers_mut() = headers::grpc_headers(&parts.headers, engine, route);
     *request.extensions_mut() = parts.extensions;
-    let response = match upstream.oneshot(request).await {
-        Ok(response) => response,
-        Err(error) => status(&Error::transport(error.into())).into_http(),
-    };
-    response.map(|body| Ending { body, ended: false })
+    let answer = upstream.oneshot(request).await.map_err(|error| Error::transport(error.into()));
+    let response = answer.and_then(checked).unwrap_or_else(|error| told(&error).into_http());
+    let ends = status::is_there(response.headers());
+    response.map(|body| Ending { body, told: ends, ended: false })
+}
+
+/// An answer of gRPC, with what may go on of its head.
+fn checked(response: Response<tonic::body::Body>) -> Result<Response<tonic::body::Body>> {
+    let (mut head, body) = response.into_parts();
+    if !status::is_there(&head.headers) {
+        headers::is_grpc(&head)?;
+    }
+    status::mend(&mut head.headers);
+    // gRPC has neither, and its clients would go by them.
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::CONTENT_ENCODING);
+    Ok(Response::from_parts(head, body))
 }
 
 /// The status of an error, as gRPC sends it.
-fn status(error: &Error) -> Status {
+fn told(error: &Error) -> Status {
     Status::new(error.code, error.message.clone())
 }
 
@@ -113,10 +126,22 @@ pub(super) fn failed_web(error: &Error) -> Response<Body> {
     response
 }
 
-/// A body that ends with a status even where the connection behind it breaks.
+/// A body that ends with a status even where the service forgets it, or the connection behind it breaks.
 struct Ending {
     body: tonic::body::Body,
+    /// The status is out.
+    told: bool,
     ended: bool,
+}
+
+impl Ending {
+    /// The end that the service did not send.
+    fn end(&mut self, error: &Error) -> std::result::Result<Frame<Bytes>, BoxError> {
+        (self.told, self.ended) = (true, true);
+        let mut trailers = HeaderMap::new();
+        told(error).add_header(&mut trailers)?;
+        Ok(Frame::trailers(trailers))
+    }
 }
 
 impl http_body::Body for Ending {
@@ -126,26 +151,28 @@ impl http_body::Body for Ending {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, BoxError>>> {
         if self.ended {
             return Poll::Ready(None);
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| {
-            frame.or_else(|broken| {
-                self.ended = true;
-                let mut trailers = HeaderMap::new();
-                status(&Error::transport(Box::new(broken))).add_header(&mut trailers)?;
-                Ok(Frame::trailers(trailers))
-            })
-        }))
+        Poll::Ready(match frame {
+            None if self.told => None,
+            None => Some(self.end(&frames::no_status())),
+            Some(Err(broken)) => Some(self.end(&Error::transport(Box::new(broken)))),
+            Some(Ok(frame)) => Some(match frame.into_trailers() {
+                Ok(trailers) if !self.told && !status::is_there(&trailers) => self.end(&frames::no_status()),
+                Ok(mut trailers) => {
+                    self.told = true;
+                    status::mend(&mut trailers);
+                    Ok(Frame::trailers(trailers))
+                }
+                Err(frame) => Ok(frame),
+            }),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        self.ended || self.told && self.body.is_end_stream()
     }
 }

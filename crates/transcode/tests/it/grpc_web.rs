@@ -210,3 +210,130 @@ async fn bad_base64_is_an_error_of_the_call() {
     .await;
     assert_eq!(response.headers()["grpc-status"], "5");
 }
+
+/// An answer that is not quite one.
+fn raw(
+    status: u16,
+    headers: &[(&'static str, &'static str)],
+    data: &'static [u8],
+    trailers: Option<&[(&'static str, &'static str)]>,
+) -> GrpcResponse {
+    let map = |headers: &[(&'static str, &'static str)]| -> HeaderMap {
+        headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    };
+    let data = Some(Frame::data(Bytes::from_static(data))).filter(|_| !data.is_empty());
+    let frames = data.into_iter().chain(trailers.map(|trailers| Frame::trailers(map(trailers))));
+    let frames = frames.map(Ok::<_, Status>).collect::<Vec<_>>();
+    let mut response = Response::new(tonic::body::Body::new(StreamBody::new(tokio_stream::iter(frames))));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    *response.headers_mut() = map(headers);
+    response
+}
+
+const GRPC: (&str, &str) = ("content-type", "application/grpc");
+
+#[tokio::test]
+async fn an_answer_that_is_not_grpc_becomes_a_status() {
+    for (status, content_type, code) in [
+        (200, "text/html", "13"),
+        (503, "text/html", "14"),
+        (502, "application/grpc", "14"),
+        (401, "text/html", "13"),
+    ] {
+        let answer = move || raw(status, &[("content-type", content_type)], b"<html>", None);
+        for asked in ["application/grpc", "application/grpc-web", "application/grpc-web-text"] {
+            let (response, _) = exchange(builder(), post("Chat", asked, ""), answer).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()["grpc-status"], code, "{status} {content_type} {asked}");
+            assert!(response.body().is_empty() && response.headers()[header::CONTENT_TYPE] != "text/html");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_forgets_its_status_gets_one() {
+    const MESSAGE: &[u8] = b"\0\0\0\0\0";
+    for (data, trailers) in [(MESSAGE, None), (MESSAGE, Some(&[("x-t", "1")][..])), (b"", None)] {
+        let upstream = service(Log::default(), move |_| raw(200, &[GRPC], data, trailers));
+        let transcoder = builder().build(upstream).unwrap();
+        let response = transcoder.clone().oneshot(post("Chat", "application/grpc", "")).await.unwrap();
+        assert!(!http_body::Body::is_end_stream(response.body()));
+        let (_, got, end) = received(response).await;
+        assert_eq!((&*got, &end.unwrap()["grpc-status"]), (data, &"13".parse().unwrap()));
+        let response = transcoder.oneshot(post("Chat", "application/grpc-web", "")).await.unwrap();
+        let (_, got, _) = received(response).await;
+        let end = String::from_utf8_lossy(&got[data.len()..]).into_owned();
+        assert!(end.contains("grpc-status:13\r\n"), "{end}");
+    }
+    // One that says it at the start has said it.
+    let head = [GRPC, ("grpc-status", "5")];
+    let (response, _) =
+        exchange(builder(), post("Chat", "application/grpc", ""), move || raw(200, &head, b"", None)).await;
+    assert_eq!(response.headers()["grpc-status"], "5");
+}
+
+/// A failure whose details are not base64.
+pub(crate) fn with_bad_details(at_the_start: bool) -> GrpcResponse {
+    const BAD: [(&str, &str); 4] =
+        [GRPC, ("grpc-status", "5"), ("grpc-message", "gone"), ("grpc-status-details-bin", "!")];
+    if at_the_start { raw(200, &BAD, b"", None) } else { raw(200, &[GRPC], b"", Some(&BAD[1..])) }
+}
+
+#[tokio::test]
+async fn details_that_cannot_be_read_go_no_further() {
+    for at_the_start in [true, false] {
+        let answer = move || with_bad_details(at_the_start);
+        let transcoder = builder().build(service(Log::default(), move |_| answer())).unwrap();
+        let response = transcoder.oneshot(post("Chat", "application/grpc", "")).await.unwrap();
+        let (head, _, trailers) = received(response).await;
+        let end = if at_the_start { head } else { trailers.unwrap() };
+        assert_eq!(
+            (&end["grpc-message"], &end["grpc-status"]),
+            (&"gone".parse().unwrap(), &"5".parse().unwrap())
+        );
+        assert!(!end.contains_key("grpc-status-details-bin"));
+        // Where the status is told in another way it is told without them.
+        for request in [
+            crate::rest::request("GET", "/v1/shelves/s/books/b", ""),
+            post("GetBook", "application/json", "{}"),
+        ] {
+            let (response, _) = exchange(builder(), request, answer).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND);
+            assert!(String::from_utf8_lossy(response.body()).contains("\"message\":\"gone\""));
+        }
+    }
+}
+
+/// What is sent says how long it is, and its other form is not that long.
+#[tokio::test]
+async fn a_length_is_of_one_form_and_not_of_the_other() {
+    let text = STANDARD.encode(body());
+    let request = Request::post("/test.Library/Chat")
+        .header(header::CONTENT_TYPE, "application/grpc-web-text")
+        .header(header::CONTENT_LENGTH, text.len());
+    let request = request.body(http_body_util::Full::new(Bytes::from(text))).unwrap();
+    let asked = Arc::new(Mutex::new(None));
+    let upstream = crate::rest::upstream({
+        let asked = asked.clone();
+        move |request: Request<tonic::body::Body>| {
+            let (asked, length) = (asked.clone(), http_body::Body::size_hint(request.body()).exact());
+            async move {
+                let named = request.headers().contains_key(header::CONTENT_LENGTH);
+                *asked.lock().unwrap() =
+                    Some((length, named, request.into_body().collect().await?.to_bytes()));
+                let headers =
+                    [GRPC, ("content-length", "5"), ("grpc-status", "0"), ("content-encoding", "gzip")];
+                let mut response = raw(200, &headers, b"", None);
+                *response.body_mut() =
+                    tonic::body::Body::new(http_body_util::Full::new(Bytes::from_static(&[0; 5])));
+                Ok(response)
+            }
+        }
+    });
+    let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+    assert_eq!(asked.lock().unwrap().take().unwrap(), (None, false, body().into()));
+    assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
+    assert!(!response.headers().contains_key(header::CONTENT_LENGTH));
+    assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+    assert!(received(response).await.1.starts_with(&[0; 5]));
+}

@@ -123,4 +123,12 @@ async fn what_a_server_cannot_tell_is_an_error() {
     });
     let found = error(gone, &[], Limits::default()).await;
     assert!(matches!(&found, Error::Call { source, .. } if source.message() == "gone"), "{found}");
+    // Details that are not base64, at the start and at the end.
+    for at_the_start in [true, false] {
+        let bad = service_fn(move |_: Request<tonic::body::Body>| async move {
+            Ok::<GrpcResponse, Status>(crate::grpc_web::with_bad_details(at_the_start))
+        });
+        let found = error(bad, &[], Limits::default()).await;
+        assert!(matches!(&found, Error::Call { source, .. } if source.message() == "gone"), "{found}");
+    }
 }

@@ -2,7 +2,20 @@
 
 use serde_json::{Value, json};
 
-/// The schema of a well-known type; none for other messages.
+/// Whether a message is written as the value that it wraps.
+pub(super) fn is_wrapper(full_name: &str) -> bool {
+    full_name.strip_prefix("google.protobuf.").is_some_and(|name| {
+        let wraps = ["Double", "Float", "Int32", "UInt32", "Int64", "UInt64", "Bool", "String", "Bytes"];
+        name.strip_suffix("Value").is_some_and(|name| wraps.contains(&name))
+    })
+}
+
+/// Whether JSON has a form of its own for a message.
+pub(super) fn is_known(full_name: &str) -> bool {
+    is_wrapper(full_name) || schema(full_name).is_some()
+}
+
+/// The schema of a well-known type that is no wrapper; none for other messages.
 pub(super) fn schema(full_name: &str) -> Option<Value> {
     if full_name == "google.api.HttpBody" {
         return Some(json!({ "description": "Any content." }));
@@ -18,11 +31,6 @@ pub(super) fn schema(full_name: &str) -> Option<Value> {
         "Any" => {
             json!({ "type": "object", "properties": { "@type": { "type": "string" } }, "required": ["@type"] })
         }
-        "DoubleValue" | "FloatValue" => json!({ "type": ["number", "null"] }),
-        "Int32Value" | "UInt32Value" => json!({ "type": ["integer", "null"] }),
-        "Int64Value" | "UInt64Value" | "StringValue" => json!({ "type": ["string", "null"] }),
-        "BytesValue" => json!({ "type": ["string", "null"], "contentEncoding": "base64" }),
-        "BoolValue" => json!({ "type": ["boolean", "null"] }),
         _ => return None,
     })
 }

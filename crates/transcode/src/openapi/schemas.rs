@@ -74,12 +74,24 @@ impl Maker<'_> {
         if let Some(schema) = known::schema(message.full_name()) {
             return schema;
         }
+        if let Some(value) = message.get_field(1).filter(|_| known::is_wrapper(message.full_name())) {
+            return self.wrapper(&value);
+        }
         self.component(message.full_name(), message.full_name(), |maker| maker.object(message, &[]))
+    }
+
+    /// What is wrapped, or null.
+    fn wrapper(&mut self, value: &FieldDescriptor) -> Value {
+        let mut schema = self.kind(value, &value.kind(), self.engine.print.int64_as_numbers);
+        if let Some(kind) = schema.get_mut("type") {
+            *kind = json!([kind.take(), "null"]);
+        }
+        schema
     }
 
     /// A message without the fields that the path gives: a component of its own where that changes anything.
     pub(super) fn body(&mut self, message: &MessageDescriptor, without: &Without<'_>) -> Value {
-        if without.is_empty() || known::schema(message.full_name()).is_some() {
+        if without.is_empty() || known::is_known(message.full_name()) {
             return self.message(message);
         }
         let mut paths: Vec<String> = without.iter().map(|path| path.join(".")).collect();
@@ -283,7 +295,7 @@ impl Maker<'_> {
             {
                 types.retain(|kind| kind != "null");
             }
-            if known::schema(message.full_name()).is_none() {
+            if !known::is_known(message.full_name()) {
                 return schema;
             }
         }

@@ -70,6 +70,51 @@ fn openapi_has_a_path_for_every_rule() {
 }
 
 #[test]
+fn a_wrapper_is_what_it_wraps_or_null() {
+    let dir = tempfile::tempdir().unwrap();
+    let kinds = ["Double", "Float", "Int32", "UInt32", "Int64", "UInt64", "Bool", "String", "Bytes"];
+    let fields = kinds
+        .iter()
+        .zip(1..)
+        .map(|(kind, number)| format!("google.protobuf.{kind}Value {} = {number};", kind.to_lowercase()));
+    let proto = format!(
+        "syntax = 'proto3'; package box; import 'google/protobuf/wrappers.proto';
+        message Box {{ {} }} service Boxes {{ rpc Put(Box) returns (Box); }}",
+        fields.collect::<String>()
+    );
+    std::fs::write(dir.path().join("box.proto"), proto).unwrap();
+    let mut compiler = protox::Compiler::new([dir.path()]).unwrap();
+    compiler.include_imports(true).open_files(["box.proto"]).unwrap();
+    let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap();
+    let properties = |int64_as_numbers| {
+        let print = PrintOptions { int64_as_numbers, ..PrintOptions::default() };
+        let boxes = Builder::new(pool.clone()).services(["box.Boxes"]).unannotated(true);
+        document(boxes.print_options(print))["components"]["schemas"]["Box"]["properties"].clone()
+    };
+    let found = properties(false);
+    for (kind, schema) in [
+        ("double", json!({ "type": ["number", "null"], "format": "double" })),
+        ("float", json!({ "type": ["number", "null"], "format": "float" })),
+        ("int32", json!({ "type": ["integer", "null"], "format": "int32" })),
+        (
+            "uint32",
+            json!({ "type": ["integer", "null"], "format": "int64", "minimum": 0, "maximum": u32::MAX }),
+        ),
+        ("int64", json!({ "type": ["string", "null"], "format": "int64", "pattern": "^-?[0-9]+$" })),
+        ("uint64", json!({ "type": ["string", "null"], "format": "uint64", "pattern": "^[0-9]+$" })),
+        ("bool", json!({ "type": ["boolean", "null"] })),
+        ("string", json!({ "type": ["string", "null"] })),
+        ("bytes", json!({ "type": ["string", "null"], "contentEncoding": "base64" })),
+    ] {
+        assert_eq!(found[kind], schema, "{kind}");
+    }
+    // As numbers, where 64 bits are printed so.
+    let found = properties(true);
+    assert_eq!(found["int64"], json!({ "type": ["integer", "null"], "format": "int64" }));
+    assert_eq!(found["uint64"], json!({ "type": ["integer", "null"], "format": "uint64", "minimum": 0 }));
+}
+
+#[test]
 fn rules_of_a_file_count_too_and_so_do_methods_without_rules() {
     let file = "http: { rules: [ { selector: shop.v1.ShopService.ListItems, get: '/files/{parent}' } ] }";
     let document = document(builder().rules(file).unwrap().unannotated(true));

@@ -92,6 +92,12 @@ pub struct Location {
     pub offset: usize,
 }
 
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} ({}): {}", self.kind, self.status.as_u16(), self.message)
@@ -194,13 +200,18 @@ impl Error {
         }
     }
 
+    /// The error of a call whose time is over.
+    pub(crate) fn late() -> Box<Self> {
+        let mut error = Self::boxed(Kind::Transport, "the service did not answer in time");
+        error.code = Code::DeadlineExceeded;
+        error.status = http_status(error.code);
+        error
+    }
+
     /// The error of a connection to the service that failed. A gRPC status among the causes tells more than the failure.
     pub(crate) fn transport(source: BoxError) -> Box<Self> {
         if is_late(&*source) {
-            let mut error = Self::boxed(Kind::Transport, "the service did not answer in time");
-            error.code = Code::DeadlineExceeded;
-            error.status = http_status(error.code);
-            return error.with_source(source);
+            return Self::late().with_source(source);
         }
         match tonic::Status::try_from_error(source) {
             Ok(status) => {

@@ -81,6 +81,7 @@ where
             if let Some(value) = self.values.next()? {
                 let Engine { plans, parse, .. } = &*self.engine;
                 let frame = self.woven.json_frame(plans, &self.route, &value, parse);
+                let frame = frame.map_err(|error| self.values.placed(error));
                 return Poll::Ready(frame.map(|frame| Some(self.engine.pack(frame))));
             }
             if self.ended {
@@ -126,6 +127,9 @@ struct Values {
     buffer: BytesMut,
     /// How much of the buffer was looked at.
     seen: usize,
+    /// What lies before the value that was given last, and before the buffer.
+    given: Before,
+    before: Before,
     shape: Shape,
     limit: usize,
     depth: usize,
@@ -135,6 +139,27 @@ struct Values {
     begun: bool,
     /// All bytes have come.
     complete: bool,
+}
+
+/// How much of a text lies before a place in it: lines, characters of its last line, bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Before {
+    lines: usize,
+    characters: usize,
+    bytes: usize,
+}
+
+impl Before {
+    fn pass(&mut self, text: &[u8]) {
+        self.bytes += text.len();
+        let mut line = text;
+        if let Some(end) = memchr::memrchr(b'\n', text) {
+            self.lines += memchr::memchr_iter(b'\n', text).count();
+            self.characters = 0;
+            line = &text[end + 1..];
+        }
+        self.characters += line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +178,8 @@ impl Values {
         Self {
             buffer: BytesMut::new(),
             seen: 0,
+            given: Before::default(),
+            before: Before::default(),
             shape: if lines { Shape::Lines } else { Shape::Unknown },
             limit,
             depth: 0,
@@ -167,6 +194,30 @@ impl Values {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Takes so many bytes off the buffer.
+    fn take(&mut self, length: usize) -> BytesMut {
+        let taken = self.buffer.split_to(length);
+        self.given = self.before;
+        self.before.pass(&taken);
+        taken
+    }
+
+    /// An error in the value that was given last, which is where it is in the whole.
+    fn placed(&self, mut error: Box<Error>) -> Box<Error> {
+        if let Some(place) = &mut error.location {
+            let within = place.to_string();
+            if place.line == 1 {
+                place.column += self.given.characters;
+            }
+            place.line += self.given.lines;
+            place.offset += self.given.bytes;
+            if let Some(what) = error.message.strip_prefix(&within) {
+                error.message = format!("{place}{what}");
+            }
+        }
+        error
+    }
+
     fn end(&mut self) -> Result<()> {
         self.complete = true;
         match self.shape {
@@ -178,11 +229,11 @@ impl Values {
     fn next(&mut self) -> Result<Option<Bytes>> {
         if self.shape == Shape::Unknown {
             let Some(start) = self.buffer.iter().position(|b| !b.is_ascii_whitespace()) else {
-                self.buffer.clear();
+                self.take(self.buffer.len());
                 return Ok(None);
             };
             self.shape = if self.buffer[start] == b'[' { Shape::Array } else { Shape::One };
-            self.buffer.advance(start + usize::from(self.shape == Shape::Array));
+            self.take(start + usize::from(self.shape == Shape::Array));
         }
         let value = match self.shape {
             Shape::Lines => self.line(),
@@ -193,7 +244,7 @@ impl Values {
             }
             Shape::Closed => return Err(Error::boxed(Kind::Body, "text after the end of the array")),
             Shape::One | Shape::Unknown if self.complete && !self.buffer.is_empty() => {
-                Some(self.buffer.split().freeze())
+                Some(self.take(self.buffer.len()).freeze())
             }
             Shape::One | Shape::Unknown => None,
         };
@@ -209,8 +260,8 @@ impl Values {
     fn line(&mut self) -> Option<Bytes> {
         loop {
             let line = match memchr::memchr(b'\n', &self.buffer[self.seen..]) {
-                Some(end) => self.buffer.split_to(self.seen + end + 1).freeze(),
-                None if self.complete && !self.buffer.is_empty() => self.buffer.split().freeze(),
+                Some(end) => self.take(self.seen + end + 1).freeze(),
+                None if self.complete && !self.buffer.is_empty() => self.take(self.buffer.len()).freeze(),
                 None => {
                     self.seen = self.buffer.len();
                     return None;
@@ -248,7 +299,7 @@ impl Values {
     }
 
     fn cut(&mut self, last: bool) -> Result<Option<Bytes>> {
-        let mut value = self.buffer.split_to(self.seen);
+        let mut value = self.take(self.seen);
         value.truncate(self.seen - 1);
         self.seen = 0;
         // `[]` has no elements; `[1,]` and `[,1]` are not JSON.

@@ -163,11 +163,24 @@ async fn a_fault_in_a_client_stream_is_told_to_the_client() {
     assert_eq!(import("application/json", "[{}] x").await, fails("text after the end of the array"));
     assert_eq!(
         import("application/json", r#"[{"nope":1}]"#).await,
-        fails("line 1, column 2, nope: unknown field")
+        fails("line 1, column 3, nope: unknown field")
+    );
+    // Where it is in the whole of the body.
+    assert_eq!(
+        import("application/json", "\n[\n {\"id\":\"é\"}, {\"id\":\"b\", \"nope\":1}]").await,
+        fails("line 3, column 25, nope: unknown field")
     );
     assert_eq!(
-        import("application/x-ndjson", "{}\n{").await,
-        fails("line 1, column 2: expected a key in double quotes")
+        import("application/json", "[{},\n{\n\"nope\":1}]").await,
+        fails("line 3, column 1, nope: unknown field")
+    );
+    assert_eq!(
+        import("application/x-ndjson", "{}\n\n{").await,
+        fails("line 3, column 2: expected a key in double quotes")
+    );
+    assert_eq!(
+        import("application/x-ndjson", "{\"id\":\"é\"}\r\n {\"nope\":1}\n{}").await,
+        fails("line 2, column 3, nope: unknown field")
     );
     let outcomes = import("text/plain", "{}").await;
     assert!(matches!(&outcomes[..], [Err((415, _))]), "{outcomes:?}");

@@ -9,6 +9,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, Limited};
 use tower::{Service, ServiceExt as _};
 
+use super::deadline::Deadline;
 use super::frames::Frames;
 use super::negotiate::{self, Written};
 use super::{Body, Matched, body, headers, raw, stream, upload};
@@ -74,13 +75,14 @@ impl Call<'_> {
             request.headers_mut().insert(routing::HEADER, params);
         }
         *request.extensions_mut() = self.parts.extensions.clone();
+        let deadline = Deadline::of(request.headers());
         let answer = upstream.oneshot(request).await;
         // A fault in what the client streams ends the call in many ways; the fault itself is what to tell.
         let told = |error| fault.as_ref().and_then(upload::Fault::take).unwrap_or(error);
         let response = answer.map_err(|error| told(Error::transport(error.into())))?;
         let (head, body) = response.into_parts();
         headers::check(&head).map_err(told)?;
-        let frames = Frames::new(body, &head.headers, engine.limits.response_bytes)?;
+        let frames = Frames::new(body, &head.headers, engine.limits.response_bytes, deadline)?;
         if route.rpc.is_server_streaming() {
             let response = stream::Stream {
                 engine: engine.clone(),

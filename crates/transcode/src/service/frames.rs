@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
 
+use super::deadline::Deadline;
 use super::status;
 use crate::coding::{self, Coding};
 use crate::error::{Error, Kind, Result};
@@ -18,18 +19,24 @@ pub(super) struct Frames {
     buffer: Cutter,
     coding: Option<Coding>,
     limit: usize,
+    deadline: Deadline,
     trailers: Option<HeaderMap>,
     ended: bool,
 }
 
 impl Frames {
     /// The messages of a body whose headers these are.
-    pub(super) fn new(body: tonic::body::Body, headers: &HeaderMap, limit: usize) -> Result<Self> {
+    pub(super) fn new(
+        body: tonic::body::Body,
+        headers: &HeaderMap,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Self> {
         let coding = match headers.get("grpc-encoding").map(|name| name.to_str().unwrap_or("?")) {
             None | Some("identity") => None,
             Some(name) => Some(Coding::of(name).ok_or_else(|| bad("the answer is in an unknown coding"))?),
         };
-        Ok(Self { body, buffer: Cutter::default(), coding, limit, trailers: None, ended: false })
+        Ok(Self { body, buffer: Cutter::default(), coding, limit, deadline, trailers: None, ended: false })
     }
 
     /// The next message; `None` at the end of the body.
@@ -46,7 +53,11 @@ impl Frames {
                     Err(bad("the answer ends within a message"))
                 });
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                ready!(self.deadline.poll(cx));
+                return Poll::Ready(Err(Error::late()));
+            };
+            match frame {
                 None => self.ended = true,
                 // The body's errors are statuses already: the one that the transport found, or the service's own.
                 Some(Err(status)) => return Poll::Ready(Err(Error::transport(Box::new(status)))),

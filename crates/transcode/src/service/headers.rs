@@ -110,10 +110,17 @@ pub(super) fn is_grpc(head: &response::Parts) -> Result<()> {
     Err(Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source("it is not gRPC"))
 }
 
-/// Lets metadata through to the client, and the status that the service chose.
+/// Lets metadata through to the client, and the status that the service chose. What it says at the end takes the place of what it said
+/// before.
 pub(super) fn expose(engine: &Engine, metadata: &HeaderMap, response: &mut Response<Body>) {
-    for (name, value) in metadata.iter().filter(|(name, _)| !is_framing(name) && (engine.expose)(name)) {
-        response.headers_mut().append(name.clone(), value.clone());
+    for name in metadata.keys().filter(|name| !is_framing(name) && (engine.expose)(name)) {
+        let mut values = metadata.get_all(name).iter();
+        if let Some(first) = values.next() {
+            response.headers_mut().insert(name.clone(), first.clone());
+        }
+        for value in values {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
     }
     let chosen = engine.status_metadata.as_ref().and_then(|name| metadata.get(name));
     let chosen = chosen.and_then(|value| StatusCode::from_bytes(value.as_bytes()).ok());

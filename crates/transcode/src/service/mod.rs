@@ -8,6 +8,7 @@ mod body;
 mod call;
 mod coded;
 mod connect;
+mod deadline;
 mod etag;
 mod frames;
 mod headers;

@@ -124,10 +124,11 @@ fn thousandths(text: &str) -> Option<u16> {
     format!("{whole}{decimals:0<3}").parse().ok().filter(|weight| *weight <= 1000)
 }
 
-/// The coding that the client likes best (RFC 9110, section 12.5.3); of those that it likes equally, the one that we do.
+/// The coding that the client likes best (RFC 9110, section 12.5.3); of those that it likes equally, the one that we do. None where it
+/// likes `identity` better.
 pub(super) fn answer_coding(headers: &HeaderMap) -> Option<Coding> {
     let mut liked = [None; Coding::ALL.len()];
-    let mut others = 0;
+    let (mut others, mut identity) = (0, 0);
     for value in headers.get_all(header::ACCEPT_ENCODING) {
         for range in value.to_str().unwrap_or_default().split(',') {
             let mut parts = range.split(';');
@@ -136,6 +137,7 @@ pub(super) fn answer_coding(headers: &HeaderMap) -> Option<Coding> {
             match Coding::of(name).and_then(|coding| Coding::ALL.iter().position(|c| *c == coding)) {
                 Some(at) => liked[at] = Some(quality),
                 None if name == "*" => others = quality,
+                None if name.eq_ignore_ascii_case("identity") => identity = quality,
                 None => {}
             }
         }
@@ -144,7 +146,7 @@ pub(super) fn answer_coding(headers: &HeaderMap) -> Option<Coding> {
     // The last of equal ones is the greatest to `max_by_key`: ours comes first, so the order is turned.
     liked
         .rev()
-        .filter(|(_, quality)| *quality > 0)
+        .filter(|(_, quality)| *quality > 0 && *quality >= identity)
         .max_by_key(|(_, quality)| *quality)
         .map(|(coding, _)| coding)
 }
@@ -308,6 +310,12 @@ mod tests {
             ("*", Some(Coding::Zstd)),
             ("*, zstd;q=0", Some(Coding::Brotli)),
             ("identity", None),
+            ("identity, gzip", Some(Coding::Gzip)),
+            ("identity;q=0.5, gzip", Some(Coding::Gzip)),
+            ("Identity, gzip;q=0.9", None),
+            ("identity, *;q=0.5", None),
+            ("identity, br;q=0.5, gzip", Some(Coding::Gzip)),
+            ("identity;q=0, gzip;q=0.1", Some(Coding::Gzip)),
             ("deflate", None),
             ("", None),
             ("gzip;q=0", None),

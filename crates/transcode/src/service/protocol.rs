@@ -9,7 +9,7 @@ use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use tonic::Code;
 
 use crate::builder::Engine;
-use crate::error::{Error, Kind, Result, http_status};
+use crate::error::{Error, Kind, Result};
 use crate::plan::Plans;
 use crate::rule::{BuildError, Choices, RoutePlan, rpc_route};
 
@@ -31,6 +31,10 @@ pub(super) const CONNECT_PROTOCOL_VERSION: &str = "connect-protocol-version";
 /// [`PrintOptions`](crate::PrintOptions): one API has one JSON. Unknown fields are thus errors by default. Clients that may be
 /// newer than the service, as generated ones may be, want [`UnknownFields::Ignore`](crate::UnknownFields::Ignore), or send
 /// Protobuf, whose unknown fields go through.
+///
+/// A call of REST, Connect or WebSocket with a `grpc-timeout` or `Connect-Timeout-Ms` is given up when that time is over, and the call
+/// behind it with it, also within a stream. Until the answer begins that is for the service behind, or the channel to it, as
+/// `tonic`'s is. Clients of gRPC and gRPC-Web watch their own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "one switch for each")]
 pub struct Protocols {
@@ -143,7 +147,6 @@ impl Engine {
         let Some(rpc) = self.rpcs.0.get(path) else {
             let mut error = Error::boxed(Kind::NotFound, "no such method");
             error.code = Code::Unimplemented;
-            error.status = http_status(Code::Unimplemented);
             return Err(error);
         };
         if protocol == Protocol::Connect && *method != Method::POST && !(rpc.gettable && is_get(method)) {

@@ -434,7 +434,7 @@ async fn what_is_not_there_is_unimplemented() {
         *request.uri_mut() = "/test.Library/Nope".parse().unwrap();
         request
     };
-    let expected = (501, error("unimplemented", "no such method"));
+    let expected = (404, error("unimplemented", "no such method"));
     assert_eq!(refused(builder(), with(nothing(), &version)).await, expected);
     // Without a sign of Connect it is REST's to answer.
     let (response, _) = send_with(builder(), nothing()).await;
@@ -507,12 +507,17 @@ async fn bodies_are_compressed_both_ways() {
     }
     // The client's order is the order.
     for (accept, expected) in
-        [("gzip, br, zstd", "gzip"), ("x, br;q=0.5, zstd;q=0.5", "br"), ("gzip;q=0.1,br", "br")]
+        [("gzip, br, zstd", "gzip"), ("x, br;q=0.5, zstd;q=0.5", "br"), ("gzip;q=0.1,br, identity", "br")]
     {
         let mut request = post("GetBook", "application/proto", "");
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
         let (response, _) = exchange(builder(), request, long).await;
         assert_eq!(response.headers()[header::CONTENT_ENCODING], expected, "{accept}");
+    }
+    for accept in ["identity, gzip", "gzip;q=0.9, identity", "gzip;q=0", "identity"] {
+        let request = with(post("GetBook", "application/proto", ""), &[("accept-encoding", accept)]);
+        let (response, _) = exchange(builder(), request, long).await;
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING), "{accept}");
     }
 }
 

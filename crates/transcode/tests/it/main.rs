@@ -7,6 +7,7 @@ mod codings;
 mod conformance;
 mod connect;
 mod connect_streams;
+mod deadlines;
 mod details;
 mod differential;
 mod etag;

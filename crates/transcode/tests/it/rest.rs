@@ -371,6 +371,28 @@ async fn separate_limits_bound_requests_and_responses() {
 }
 
 #[tokio::test]
+async fn metadata_at_the_end_takes_the_place_of_what_was_at_the_start() {
+    let upstream = service(Log::default(), |_| {
+        let metadata = [("etag", "\"end\""), ("x-y", "3"), ("x-y", "4")];
+        let metadata = metadata.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let metadata = tonic::metadata::MetadataMap::from_headers(metadata.into_iter().collect());
+        let mut response =
+            answer(vec![frame("Book", &json!({}))], Status::with_metadata(Code::Ok, "", metadata));
+        for (name, value) in [("etag", "\"start\""), ("x-y", "1"), ("x-y", "2"), ("x-z", "1")] {
+            response.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        response
+    });
+    let transcoder = builder()
+        .expose_metadata(|name| *name == header::ETAG || name.as_str().starts_with("x-"))
+        .build(upstream)
+        .unwrap();
+    let response = transcoder.oneshot(request("GET", "/v1/shelves/s/books/b", "")).await.unwrap();
+    let all = |name| response.headers().get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!((all("etag"), all("x-y"), all("x-z")), (vec!["\"end\""], vec!["3", "4"], vec!["1"]));
+}
+
+#[tokio::test]
 async fn chosen_headers_go_both_ways() {
     let log = Log::default();
     let upstream = service(log.clone(), |_| {

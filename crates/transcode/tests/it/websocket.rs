@@ -471,10 +471,19 @@ async fn websocket_can_be_left_out_and_needs_a_server_that_lets_connections_go()
     // HTTP/1.0 has no upgrades: it is a GET like any other.
     let transcoder =
         builder().build(crate::rest::upstream(|request| serve(Arc::default(), request))).unwrap();
-    let mut request = handshake(address, "/v1/books:chat").map(|()| http_body_util::Empty::<Bytes>::new());
-    *request.version_mut() = http::Version::HTTP_10;
-    let response = tower::ServiceExt::oneshot(transcoder, request).await.unwrap();
+    let old = || {
+        let mut request =
+            handshake(address, "/v1/books:chat").map(|()| http_body_util::Empty::<Bytes>::new());
+        *request.version_mut() = http::Version::HTTP_10;
+        request
+    };
+    let response = tower::ServiceExt::oneshot(transcoder.clone(), old()).await.unwrap();
     assert_eq!(response.status(), 405);
+    // Whoever goes step by step, and has not looked, opens none either.
+    let request = old();
+    let matched = transcoder.route_head(request.method(), request.uri(), request.headers()).unwrap();
+    let response = transcoder.call_matched(matched, request).await;
+    assert_eq!(response.status(), 400);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Frame;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{Call, Codec};
 use crate::coding::{self, Coding};
@@ -88,7 +88,10 @@ where
             return Ok(Some(message));
         }
         let Some(coding) = self.coding else {
-            return Err(bad("a message is compressed, and connect-content-encoding names no compression"));
+            let mut error = bad("a message is compressed, and connect-content-encoding names no compression");
+            // As gRPC has it (doc/compression.md), and Connect's conformance suite.
+            error.code = Code::Internal;
+            return Err(error);
         };
         match coding::decode(coding, message, self.limit) {
             Ok(message) => Ok(Some(message.into())),

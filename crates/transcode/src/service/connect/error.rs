@@ -77,9 +77,8 @@ pub(super) fn unary(
     // Only texts: nothing here can fail to serialize.
     let mut response = Response::new(Body::full(serde_json::to_vec(&Shown::of(&told)).unwrap_or_default()));
     *response.status_mut() = match (&told, told.kind) {
-        (_, Kind::MethodNotAllowed | Kind::UnsupportedMediaType) | (Told::Retold(_), Kind::Upstream) => {
-            told.status
-        }
+        (_, Kind::NotFound | Kind::MethodNotAllowed | Kind::UnsupportedMediaType)
+        | (Told::Retold(_), Kind::Upstream) => told.status,
         _ => http_status(code(&told)),
     };
     leading(initial, response.headers_mut());

@@ -17,6 +17,7 @@ use tower::{Service, ServiceExt as _};
 
 pub(super) use error::failed;
 
+use super::deadline::Deadline;
 use super::frames::Frames;
 use super::protocol::{self, CONNECT_PROTOCOL_VERSION};
 use super::{Body, body, headers, negotiate};
@@ -220,31 +221,31 @@ impl Call {
         }
         *request.headers_mut() = metadata;
         *request.extensions_mut() = self.parts.extensions.clone();
+        let deadline = Deadline::of(request.headers());
         let response = upstream.oneshot(request).await.map_err(|error| Error::transport(error.into()))?;
         let (head, body) = response.into_parts();
         headers::check(&head)?;
-        let frames = Frames::new(body, &head.headers, self.engine.limits.response_bytes)?;
+        let frames = Frames::new(body, &head.headers, self.engine.limits.response_bytes, deadline)?;
         Ok((head.headers, frames))
     }
 
-    /// The coding of the answer, if there is to be one: the first that the client lists of those that it likes best. Who
-    /// lists none understands the one that he sends.
+    /// The coding of the answer, if there is to be one: the first that the client lists of those that it likes best, which may be
+    /// `identity`. Who lists none understands the one that he sends.
     fn answer_coding(&self, name: &HeaderName, sent: Option<Coding>) -> Option<Coding> {
         self.engine.compression.answers_from?;
         if !self.parts.headers.contains_key(name) {
             return sent;
         }
         let values = self.parts.headers.get_all(name).iter();
-        let mut best: Option<(u16, Coding)> = None;
+        let mut best = (0, None);
         for range in values.flat_map(|value| value.to_str().unwrap_or_default().split(',')) {
             let (name, quality) = negotiate::media_range(range);
-            if let Some(coding) = Coding::of(&name)
-                && quality > best.map_or(0, |(before, _)| before)
-            {
-                best = Some((quality, coding));
+            let coding = Coding::of(&name);
+            if (coding.is_some() || name == "identity") && quality > best.0 {
+                best = (quality, coding);
             }
         }
-        best.map(|(_, coding)| coding)
+        best.1
     }
 
     /// The bytes coded, if they are to be and it pays.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -127,6 +127,9 @@ impl Engine {
             error.status = status;
             error
         };
+        if parts.version == Version::HTTP_10 {
+            return Err(bad(StatusCode::BAD_REQUEST, "HTTP/1.0 knows no upgrades"));
+        }
         let connect = parts.method == Method::CONNECT;
         if connect && protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
             return Err(bad(StatusCode::NOT_IMPLEMENTED, "CONNECT is for WebSocket over HTTP/2 only"));

@@ -32,6 +32,7 @@ use crate::plan::Selection;
 use crate::render::ErrorContext;
 use crate::request::Woven;
 use crate::rule::RoutePlan;
+use crate::service::deadline::Deadline;
 use crate::service::frames::Frames;
 use crate::service::{Matched, body, headers};
 
@@ -208,11 +209,12 @@ impl Session {
             request.headers_mut().insert(crate::routing::HEADER, params.clone());
         }
         *request.extensions_mut() = self.parts.extensions.clone();
+        let deadline = Deadline::of(request.headers());
         let response = match upstream.oneshot(request).await {
             Ok(response) => response,
             Err(error) => return End::Call(Err(Error::transport(error.into()))),
         };
-        match self.answer(sink, response).await {
+        match self.answer(sink, response, deadline).await {
             Ok(true) => End::Call(Ok(())),
             Ok(false) => End::Gone,
             Err(error) => End::Call(Err(error)),
@@ -220,10 +222,15 @@ impl Session {
     }
 
     /// Sends the messages of an answer; false if nobody takes them.
-    async fn answer(&self, sink: &Sink, response: Response<tonic::body::Body>) -> Result<bool> {
+    async fn answer(
+        &self,
+        sink: &Sink,
+        response: Response<tonic::body::Body>,
+        deadline: Deadline,
+    ) -> Result<bool> {
         let (head, body) = response.into_parts();
         headers::check(&head)?;
-        let mut frames = Frames::new(body, &head.headers, self.engine.limits.response_bytes)?;
+        let mut frames = Frames::new(body, &head.headers, self.engine.limits.response_bytes, deadline)?;
         if !self.route.rpc.is_server_streaming() {
             let (message, _) = frames.one(&head.headers).await?;
             return Ok(sink.lock().await.send(self.message(&message)?).await.is_ok());

@@ -9,10 +9,10 @@ use http::Method;
 use riskmesh_core::{Error, ErrorCode};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 async fn channel() -> Channel {
     Channel::from_shared(format!("http://{}", shared().edge)).unwrap().connect().await.unwrap()
@@ -97,6 +97,26 @@ async fn reflected(questions: Vec<MessageRequest>) -> Vec<MessageResponse> {
         seen.extend(answer.message_response);
     }
     seen
+}
+
+/// Its answers come as the questions do, so that a bad one is told at their end.
+#[tokio::test]
+async fn a_question_to_reflection_that_is_none_is_told_as_such() {
+    for version in ["v1", "v1alpha"] {
+        let mut client = tonic::client::Grpc::new(channel().await);
+        client.ready().await.unwrap();
+        let path =
+            format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo").parse().unwrap();
+        // A host that is not UTF-8.
+        let codec = tonic_prost::ProstCodec::<Vec<u8>, ServerReflectionResponse>::default();
+        let asked = Request::new(futures::stream::iter([vec![0xff]]));
+        let ended = match client.streaming(asked, path, codec).await {
+            Ok(answers) => answers.into_inner().message().await,
+            Err(refused) => Err(refused),
+        };
+        let refused = ended.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{version}: {refused}");
+    }
 }
 
 #[tokio::test]

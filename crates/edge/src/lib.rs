@@ -7,7 +7,7 @@
 //! ```ignore
 //! let edge = edge::Edge::new(config.edge, edge::Deps {
 //!     upstream: edge::upstream(routed),              // any gRPC service: the mesh's dispatcher, tonic::service::Routes
-//!     public: edge::Public::default().with(health, &["Check", "Watch"]),
+//!     public: edge::Public::default().with(health, &[("Check", edge::reads::<HealthCheckRequest>), …]),
 //!     verifier, policy, jwks: issuer.jwks(), metrics: metrics.clone(), request_log, clock,
 //! })?;
 //! let listener = TcpListener::bind(config.edge.listen).await?;
@@ -57,4 +57,4 @@ pub use config::{Config, Http2, Invalid};
 pub use edge::{Deps, Edge, EdgeService, Error, Upstream, upstream};
 pub use limiter::{Decision, RateLimiter, SlidingWindow};
 pub use openapi::openapi;
-pub use public::Public;
+pub use public::{Public, Reads, reads};

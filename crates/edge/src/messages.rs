@@ -4,6 +4,7 @@
 use crate::body::{Guarded, too_large};
 use crate::budget::Share;
 use crate::fault::Failure;
+use crate::public::Reads;
 use crate::translate;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::HeaderMap;
@@ -14,11 +15,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tonic::Status;
+use tonic::body::Body;
 use transcode::framing::{COMPRESSED, Cutter, PREFIX};
 use transcode::{Coding, coding};
 
 /// How the messages are compressed that are.
 pub(crate) const ENCODING: &str = "grpc-encoding";
+
+const NO_MESSAGE: &str = "has a message that is not one of the method's";
 
 /// Reads messages from a body.
 pub(crate) struct Messages {
@@ -26,6 +30,7 @@ pub(crate) struct Messages {
     buffer: Cutter,
     coding: Option<Coding>,
     limit: usize,
+    reads: Option<Reads>,
     share: Arc<Share>,
     ended: bool,
 }
@@ -42,7 +47,12 @@ impl Messages {
         share: Arc<Share>,
     ) -> Result<Self, Failure> {
         let coding = coding(headers)?;
-        Ok(Self { body, buffer: Cutter::default(), coding, limit, share, ended: false })
+        Ok(Self { body, buffer: Cutter::default(), coding, limit, reads: None, share, ended: false })
+    }
+
+    /// The same, where what this does not read is no message.
+    pub(crate) fn reading(self, reads: Reads) -> Self {
+        Self { reads: Some(reads), ..self }
     }
 
     /// The only message, with its prefix.
@@ -65,7 +75,8 @@ impl Messages {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         loop {
             if let Some(message) = self.buffered()? {
-                return Poll::Ready(Ok(Some(message)));
+                let read = self.reads.is_none_or(|reads| reads(&message[PREFIX..]));
+                return Poll::Ready(if read { Ok(Some(message)) } else { Err(invalid(NO_MESSAGE)) });
             }
             if self.ended {
                 let whole = self.buffer.is_empty();
@@ -152,6 +163,45 @@ impl Fault {
     }
 }
 
+/// The answer to a call whose caller streams: where there was a fault, that is its end, whatever the service made of it.
+pub(crate) struct Told {
+    body: Body,
+    fault: Fault,
+    ended: bool,
+}
+
+impl Told {
+    pub(crate) fn new(body: Body, fault: Fault) -> Self {
+        Self { body, fault, ended: false }
+    }
+}
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_data)) {
+            return Poll::Ready(frame);
+        }
+        self.ended = true;
+        Poll::Ready(match self.fault.take() {
+            None => frame,
+            Some(fault) => {
+                let mut trailers = HeaderMap::new();
+                Some(Status::from(&fault).add_header(&mut trailers).map(|()| Frame::trailers(trailers)))
+            }
+        })
+    }
+}
+
 /// The body of a call whose caller streams: its messages as they come and as the service takes them.
 pub(crate) struct Upload {
     messages: Messages,
@@ -210,7 +260,6 @@ mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
     use proptest::prelude::*;
     use telemetry::Metrics;
-    use tonic::body::Body;
 
     const LIMIT: usize = 5000;
 
@@ -245,6 +294,27 @@ mod tests {
             out.extend_from_slice(&message);
         }
         out.freeze()
+    }
+
+    #[test]
+    fn a_fault_is_the_end_of_an_answer_that_has_begun() {
+        let answer = || {
+            let frames = [
+                Frame::data(Bytes::from_static(b"x")),
+                Frame::trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), 0.into())])),
+            ];
+            Body::new(StreamBody::new(futures::stream::iter(frames.map(Ok::<_, Status>))))
+        };
+        for (fault, code) in [(None, "0"), (Some(invalid("is bad")), "3")] {
+            let fault = Fault(Arc::new(Mutex::new(fault)));
+            let answer = futures::executor::block_on(Told::new(answer(), fault).collect()).unwrap();
+            assert_eq!(answer.trailers().unwrap()["grpc-status"], code);
+            assert_eq!(answer.to_bytes(), "x");
+        }
+        // It is told even where the service says nothing at the end.
+        let fault = Fault(Arc::new(Mutex::new(Some(invalid("is bad")))));
+        let answer = futures::executor::block_on(Told::new(Body::empty(), fault).collect()).unwrap();
+        assert_eq!(answer.trailers().unwrap()["grpc-message"], "The%20request%20body%20is%20bad");
     }
 
     proptest! {

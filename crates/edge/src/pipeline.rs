@@ -12,10 +12,11 @@ use crate::edge::{COMPRESS_FROM, Core, GrpcWeb};
 use crate::exchange::Exchange;
 use crate::fault::{self, Failure};
 use crate::headers;
-use crate::messages::{self, Fault, Messages, Upload};
+use crate::messages::{self, Fault, Messages, Told, Upload};
 use crate::packed;
 use crate::peer::{self, Peer};
 use crate::portal::Page;
+use crate::public::Reads;
 use crate::routes::Route;
 use crate::translate;
 use api::method::RateLimit;
@@ -45,8 +46,8 @@ const PUBLIC_BYTES: usize = 64 << 10;
 enum Target {
     /// A document of the edge's own.
     Page(Arc<Page>),
-    /// A method that everybody may call over gRPC: reflection, health.
-    Public,
+    /// A method that everybody may call over gRPC, and what reads its messages: reflection, health.
+    Public(Reads),
     /// A method over gRPC.
     Grpc(Arc<Route>),
     /// A method over REST or Connect.
@@ -83,12 +84,12 @@ pub(crate) async fn run(
             exchange.share.begin()?;
             return page.answer(&head);
         }
-        Target::Public => {
+        Target::Public(reads) => {
             exchange.page = Some("public");
             exchange.place = Some(head.uri.path().to_owned());
             exchange.measure();
             exchange.share.begin()?;
-            return Box::pin(call_public(core, exchange, head, body)).await;
+            return Box::pin(call_public(core, exchange, reads, head, body)).await;
         }
         Target::Options(answer) => {
             exchange.page = Some("options");
@@ -214,8 +215,8 @@ fn strip_prefix(head: &mut Parts) -> &'static str {
 fn find(core: &Core, grpc: bool, head: &Parts) -> Result<Target, Failure> {
     let path = head.uri.path();
     if grpc {
-        if core.public.has(path) {
-            return Ok(Target::Public);
+        if let Some(reads) = core.public.reads(path) {
+            return Ok(Target::Public(reads));
         }
         let route = core.routes.grpc(path).ok_or(ErrorCode::NotImplemented)?;
         return Ok(Target::Grpc(Arc::clone(route)));
@@ -451,16 +452,18 @@ async fn call_grpc(
 async fn call_public(
     core: &Core,
     exchange: &Exchange,
+    reads: Reads,
     mut head: Parts,
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let share = Arc::clone(&exchange.share);
     let guarded = Guarded::stream(body, usize::MAX, None, Arc::clone(&share));
-    let (body, fault) = upload(&head.headers, guarded, PUBLIC_BYTES, share)?;
+    let upload = Upload::new(Messages::new(&head.headers, guarded, PUBLIC_BYTES, share)?.reading(reads));
+    let fault = upload.fault();
     head.headers.remove(messages::ENCODING);
-    let answer = core.public.call(Request::from_parts(head, body)).await;
-    match fault.and_then(|fault| fault.take()) {
+    let answer = core.public.call(Request::from_parts(head, Body::new(upload))).await;
+    match fault.take() {
         Some(fault) => Err(fault.into()),
-        None => Ok(answer),
+        None => Ok(answer.map(|body| Body::new(Told::new(body, fault)))),
     }
 }

@@ -552,6 +552,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 /// Reflection and health: what tools ask before they have a token. Reflection knows all that is served, itself
 /// included, and the details of errors.
 async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
+    use tonic_reflection::pb::{v1, v1alpha};
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(api::DESCRIPTOR_SET)
@@ -566,10 +567,13 @@ async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
     for service in services_of("riskmesh.") {
         health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
     }
-    let ask = &["ServerReflectionInfo"];
-    let public = edge::Public::default();
-    let public = public.with(reflection().build_v1()?, ask).with(reflection().build_v1alpha()?, ask);
-    Ok(public.with(health_service, &["Check", "Watch"]))
+    let (ask, alpha) =
+        (edge::reads::<v1::ServerReflectionRequest>, edge::reads::<v1alpha::ServerReflectionRequest>);
+    let check = edge::reads::<tonic_health::pb::HealthCheckRequest>;
+    Ok(edge::Public::default()
+        .with(reflection().build_v1()?, &[("ServerReflectionInfo", ask)])
+        .with(reflection().build_v1alpha()?, &[("ServerReflectionInfo", alpha)])
+        .with(health_service, &[("Check", check), ("Watch", check)]))
 }
 
 /// `Bearer …`, as gRPC metadata.

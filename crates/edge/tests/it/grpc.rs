@@ -170,6 +170,20 @@ async fn health_is_for_anybody_and_what_is_not_listed_is_not_there() {
     world.logged("Path=unmatched Status=501").await;
 }
 
+#[tokio::test]
+async fn what_is_no_message_of_a_public_method_is_told_as_such() {
+    let world = World::new();
+    for (method, message) in [("Check", &[0xff][..]), ("Watch", b"\x0a\x01\xff"), ("Watch", b"\x0a\x09x")] {
+        let request = world
+            .request(Method::POST, &format!("/grpc.health.v1.Health/{method}"))
+            .version(http::Version::HTTP_2)
+            .header("content-type", "application/grpc");
+        let refused = world.send(request.body(Full::new(enveloped(&[(0, message)]))).unwrap()).await.grpc();
+        assert_eq!((refused.code(), code(&refused)), (Code::InvalidArgument, ErrorCode::InvalidInput));
+        assert_eq!(refused.message(), "The request body has a message that is not one of the method's");
+    }
+}
+
 /// A request for a client, with its message in a gRPC frame.
 fn framed(world: &World, content_type: &str, id: &str) -> Request<Full<Bytes>> {
     let body = enveloped(&[(0, &get(id).encode_to_vec())]);

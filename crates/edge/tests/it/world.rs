@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh::{Caller, Channel, Directory, Routed};
 use policy::Policy;
 use riskmesh_core::{ManualClock, TenantId, Timestamp};
-use riskmesh_edge::{Config, Deps, Edge, Public};
+use riskmesh_edge::{Config, Deps, Edge, Public, reads};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use tonic_health::pb::HealthCheckRequest;
 use tower::ServiceExt as _;
 
 /// A transaction to take in.
@@ -124,7 +125,10 @@ impl World {
             } else {
                 riskmesh_edge::upstream(fakes.routes())
             },
-            public: Public::default().with(health, &["Check", "Watch"]),
+            public: Public::default().with(
+                health,
+                &[("Check", reads::<HealthCheckRequest>), ("Watch", reads::<HealthCheckRequest>)],
+            ),
             verifier,
             policy,
             jwks: issuer.jwks(),

@@ -76,9 +76,17 @@ fn is_key(name: &HeaderName, route: &RoutePlan) -> bool {
 }
 
 fn add(client: &HeaderMap, metadata: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
+    // What `Connection` names belongs to the connection (RFC 9110, section 7.6.1).
+    let passes = |name| passes(name) && !names(client, &header::CONNECTION, name.as_str());
     for (name, value) in client.iter().filter(|(name, _)| passes(name)) {
         metadata.append(name.clone(), value.clone());
     }
+}
+
+/// Whether a header that is a list has this word, in any case.
+pub(super) fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(word))
 }
 
 /// The id of the event after which a stream goes on.

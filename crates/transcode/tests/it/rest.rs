@@ -371,6 +371,29 @@ async fn separate_limits_bound_requests_and_responses() {
 }
 
 #[tokio::test]
+async fn headers_of_the_connection_go_no_further() {
+    let get = request("GET", "/v1/shelves/s/books/b", "");
+    let unary = crate::connect::post("GetBook", "application/json", "{}");
+    let web = crate::connect::post("GetBook", "application/grpc-web", frame("GetBookRequest", &json!({})));
+    for mut request in [get, unary, web] {
+        let uri = request.uri().clone();
+        for (name, value) in [
+            ("connection", "close, X-Mine"),
+            ("connection", "x-other"),
+            ("x-mine", "1"),
+            ("x-other", "1"),
+            ("x-y", "1"),
+        ] {
+            request.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        let chosen = builder().forward_headers(|name| name.as_str().starts_with("x-"));
+        let headers = send_with(chosen, request).await.1.unwrap().headers;
+        let names = ["connection", "x-mine", "x-other", "x-y"].map(|name| headers.contains_key(name));
+        assert_eq!(names, [false, false, false, true], "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn metadata_at_the_end_takes_the_place_of_what_was_at_the_start() {
     let upstream = service(Log::default(), |_| {
         let metadata = [("etag", "\"end\""), ("x-y", "3"), ("x-y", "4")];

@@ -14,13 +14,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tower::Service;
 
+use super::headers::names;
 use super::{Body, Matched};
 use crate::builder::Engine;
 use crate::error::{BoxError, Error, Kind, Result};
@@ -88,12 +89,6 @@ pub(super) fn is_handshake(method: &Method, uri: &Uri, headers: &HeaderMap) -> b
         Method::CONNECT => uri.scheme().is_some(),
         _ => false,
     }
-}
-
-/// Whether a header that is a list has this word, in any case.
-fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(word))
 }
 
 impl Engine {

@@ -26,6 +26,9 @@ struct Input<'a> {
     answer: Vec<&'a [u8]>,
     answer_encoding: u8,
     status: Option<u8>,
+    headers: Vec<(u8, &'a [u8])>,
+    /// At the start of the answer, or at its end.
+    metadata: Vec<(bool, u8, &'a [u8])>,
 }
 
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
@@ -67,6 +70,35 @@ const TYPES: [&str; 12] = [
 ];
 const ACCEPTS: [&str; 5] = ["", "application/json", "application/x-ndjson", "text/event-stream", "text/html"];
 const CODINGS: [&str; 5] = ["", "gzip", "br", "zstd", "x"];
+const HEADERS: [&str; 10] = [
+    "accept",
+    "accept-encoding",
+    "connect-content-encoding",
+    "connect-protocol-version",
+    "connect-timeout-ms",
+    "content-encoding",
+    "content-type",
+    "grpc-timeout",
+    "if-none-match",
+    "last-event-id",
+];
+const METADATA: [&str; 10] = [
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "etag",
+    "grpc-encoding",
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "location",
+    "x-status",
+];
+
+/// A header of any value, where it is one.
+fn any(from: &[&'static str], name: u8, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static(pick(from, name)), HeaderValue::from_bytes(value).ok()?))
+}
 
 fn pick(from: &[&'static str], at: u8) -> &'static str {
     from[usize::from(at) % from.len()]
@@ -78,7 +110,8 @@ static TRANSCODER: LazyLock<Transcoder<()>> = LazyLock::new(|| {
     compiler.include_imports(true).open_files(["test/library.proto", "test/behavior.proto"]).unwrap();
     let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap();
     let limits = Limits { request_bytes: 64 << 10, response_bytes: 64 << 10, ..Limits::default() };
-    Builder::new(pool).limits(limits).build(()).unwrap()
+    let builder = Builder::new(pool).limits(limits).status_metadata(HeaderName::from_static("x-status"));
+    builder.build(()).unwrap()
 });
 
 fuzz_target!(|input: Input<'_>| {
@@ -100,18 +133,26 @@ fuzz_target!(|input: Input<'_>| {
             request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
     }
+    let headers = input.headers.iter().filter_map(|(name, value)| any(&HEADERS, *name, value));
+    request.headers_mut().extend(headers);
 
+    let metadata = |at_the_end: bool| {
+        let here = input.metadata.iter().filter(|(place, ..)| *place == at_the_end);
+        here.filter_map(|(_, name, value)| any(&METADATA, *name, value)).collect::<http::HeaderMap>()
+    };
+    let (head, end) = (metadata(false), metadata(true));
     let mut frames: Vec<_> =
         input.answer.iter().map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
     if let Some(code) = input.status {
         let mut trailers = http::HeaderMap::new();
         let status = Status::new(tonic::Code::from(i32::from(code % 17)), "m");
         status.add_header(&mut trailers).unwrap();
+        trailers.extend(end);
         frames.push(Ok::<_, Status>(Frame::trailers(trailers)));
     }
     let answer = std::sync::Arc::new(std::sync::Mutex::new(Some(frames)));
     let upstream = service_fn(move |request: Request<tonic::body::Body>| {
-        let answer = answer.clone();
+        let (answer, head) = (answer.clone(), head.clone());
         async move {
             // What it gets are whole frames, or the client's fault; gRPC-Web's pass through as they are.
             let passed = request.headers().get("content-type").is_none_or(|text| text != "application/grpc");
@@ -131,18 +172,23 @@ fuzz_target!(|input: Input<'_>| {
             if !coding.is_empty() {
                 response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(coding));
             }
+            response.headers_mut().extend(head);
             Ok::<_, Status>(response)
         }
     });
     let transcoder = TRANSCODER.with_upstream(upstream);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let answer = transcoder.oneshot(request).await.unwrap();
         assert!(answer.status().as_u16() >= 200);
         let json = answer.headers().get("content-type").is_some_and(|text| text == "application/json");
         let coded = answer.headers().contains_key("content-encoding");
         let streamed = http_body::Body::size_hint(answer.body()).exact().is_none();
+        let grpc = answer.headers().get("content-type").is_some_and(|text| text == "application/grpc");
+        let told = answer.headers().contains_key("grpc-status");
         if let Ok(body) = answer.into_body().collect().await {
+            let at_the_end = body.trailers().is_some_and(|trailers| trailers.contains_key("grpc-status"));
+            assert!(!grpc || told || at_the_end, "an answer of gRPC has a status");
             let body = body.to_bytes();
             if json && !coded && !streamed && !body.is_empty() {
                 serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("JSON");

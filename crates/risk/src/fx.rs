@@ -33,19 +33,45 @@ impl Rate {
 
     /// `minor` units of `from` in minor units of `base`, half up. Saturates far beyond any sum of money.
     pub fn convert(self, minor: u128, from: Currency, base: Currency) -> u128 {
-        let numerator = 10_u128.pow(self.scale + base.exponent());
-        let denominator = u128::from(self.mantissa) * 10_u128.pow(from.exponent());
-        if numerator == denominator {
+        Factor::new(self, from, base).convert(minor)
+    }
+}
+
+/// What minor units of one currency are multiplied with to be those of another, as a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Factor {
+    numerator: u128,
+    denominator: u128,
+}
+
+impl Factor {
+    const ONE: Self = Self { numerator: 1, denominator: 1 };
+
+    fn new(rate: Rate, from: Currency, base: Currency) -> Self {
+        let numerator = 10_u128.pow(rate.scale + base.exponent());
+        let denominator = u128::from(rate.mantissa) * 10_u128.pow(from.exponent());
+        if numerator == denominator { Self::ONE } else { Self { numerator, denominator } }
+    }
+
+    /// Half up, saturating.
+    pub(crate) fn convert(self, minor: u128) -> u128 {
+        if self == Self::ONE {
             return minor;
         }
-        // Most sums fit into a machine word, whose division costs a tenth.
-        let narrow = |n: u128| u32::try_from(n).ok().map(u64::from);
-        if let (Some(minor), Some(numerator), Some(denominator)) =
-            (narrow(minor), narrow(numerator), narrow(denominator))
-        {
-            return u128::from((minor * numerator + denominator / 2) / denominator);
-        }
-        // Divided first, so that no intermediate is larger than the result.
+        self.narrow(minor).unwrap_or_else(|| self.wide(minor))
+    }
+
+    /// In one machine word, whose division costs a tenth: most amounts fit.
+    fn narrow(self, minor: u128) -> Option<u128> {
+        let word = |n: u128| u64::try_from(n).ok();
+        let denominator = word(self.denominator)?;
+        let product = word(minor)?.checked_mul(word(self.numerator)?)?;
+        Some(u128::from(product.checked_add(denominator / 2)? / denominator))
+    }
+
+    /// Divided first, so that no intermediate is larger than the result.
+    fn wide(self, minor: u128) -> u128 {
+        let Self { numerator, denominator } = self;
         let (whole, rest) = (minor / denominator, minor % denominator);
         let part = (rest.saturating_mul(numerator).saturating_add(denominator / 2)) / denominator;
         whole.saturating_mul(numerator).saturating_add(part)
@@ -60,12 +86,41 @@ pub trait Rates: fmt::Debug + Send + Sync {
     /// What everything is converted to.
     fn base(&self) -> Currency;
 
-    /// The latest rate of `currency` on or before `day`; `None` when there is none.
+    /// The latest rate of `currency` on or before `day`; `None` when there is none. The base's is one, always.
     fn rate(&self, currency: Currency, day: Day) -> Option<Rate>;
 
     /// `minor` units of `currency` in minor units of the base at the rate of `day`.
     fn to_base(&self, minor: u128, currency: Currency, day: Day) -> Option<u128> {
         self.rate(currency, day).map(|rate| rate.convert(minor, currency, self.base()))
+    }
+}
+
+/// Asks for rates one after the other, and for the same one once.
+pub(crate) struct Exchange<'a> {
+    rates: &'a dyn Rates,
+    base: Currency,
+    last: Option<(Currency, Day, Option<Factor>)>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(rates: &'a dyn Rates) -> Self {
+        Self { rates, base: rates.base(), last: None }
+    }
+
+    /// What converts this currency to the base on this day.
+    pub(crate) fn factor(&mut self, currency: Currency, day: Day) -> Option<Factor> {
+        if currency == self.base {
+            return Some(Factor::ONE);
+        }
+        match self.last {
+            Some((same, then, factor)) if (same, then) == (currency, day) => factor,
+            _ => {
+                let rate = self.rates.rate(currency, day);
+                let factor = rate.map(|rate| Factor::new(rate, currency, self.base));
+                self.last = Some((currency, day, factor));
+                factor
+            }
+        }
     }
 }
 
@@ -176,6 +231,8 @@ impl Rates for FxTable {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn table(days: &str) -> Result<FxTable, Error> {
@@ -218,6 +275,40 @@ mod tests {
             Rate::parse("0.000000001").unwrap().convert(u128::MAX, currency("UYW"), Currency::EUR),
             u128::MAX
         );
+    }
+
+    proptest! {
+        #[test]
+        fn one_word_converts_like_two(
+            minor: u64,
+            shift in 0_u32..64,
+            mantissa in 1_u64..1 << 60,
+            wide in 0_u32..60,
+            scale in 0_u32..10,
+        ) {
+            let rate = Rate { mantissa: (mantissa >> wide).max(1), scale };
+            let factor = Factor::new(rate, currency("JPY"), Currency::EUR);
+            let minor = u128::from(minor >> shift);
+            if let Some(converted) = factor.narrow(minor) {
+                prop_assert_eq!(converted, factor.wide(minor));
+            }
+        }
+    }
+
+    #[test]
+    fn rates_that_are_asked_for_again_are_the_same() {
+        let table = FxTable::sample().unwrap();
+        let mut exchange = Exchange::new(&table);
+        let mut converted = 0;
+        for day in 0..40_000 {
+            for code in ["EUR", "USD", "USD", "JPY", "XXX"] {
+                let (code, day) = (currency(code), Day::from_number(day));
+                let factor = exchange.factor(code, day);
+                assert_eq!(factor.map(|factor| factor.convert(12_345)), table.to_base(12_345, code, day));
+                converted += u32::from(factor.is_some());
+            }
+        }
+        assert!(converted > 40_000, "{converted}");
     }
 
     #[test]

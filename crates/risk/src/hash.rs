@@ -67,41 +67,19 @@ fn round(lane: u64, input: u64) -> u64 {
     lane.wrapping_add(input.wrapping_mul(P2)).rotate_left(31).wrapping_mul(P1)
 }
 
-/// Four or eight bytes, the least significant first.
-fn word(bytes: &[u8]) -> u64 {
-    match bytes.try_into() {
-        Ok(eight) => u64::from_le_bytes(eight),
-        Err(_) => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
-    }
-}
-
 /// XXH64 with seed 0 (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>).
 pub(crate) fn xxh64(input: &[u8]) -> u64 {
-    let mut stripes = input.chunks_exact(32);
-    let mut hash = if input.len() >= 32 {
-        let mut lanes = [P1.wrapping_add(P2), P2, 0, 0_u64.wrapping_sub(P1)];
-        for stripe in &mut stripes {
-            for (lane, part) in lanes.iter_mut().zip(stripe.chunks_exact(8)) {
-                *lane = round(*lane, word(part));
-            }
-        }
-        let joined = [1, 7, 12, 18]
-            .iter()
-            .zip(lanes)
-            .fold(0_u64, |h, (by, lane)| h.wrapping_add(lane.rotate_left(*by)));
-        lanes.iter().fold(joined, |h, lane| (h ^ round(0, *lane)).wrapping_mul(P1).wrapping_add(P4))
-    } else {
-        P5
-    };
+    let (stripes, rest) = input.as_chunks::<32>();
+    let mut hash = if stripes.is_empty() { P5 } else { of_stripes(stripes) };
     hash = hash.wrapping_add(input.len() as u64);
-    let mut words = stripes.remainder().chunks_exact(8);
-    for part in &mut words {
-        hash = (hash ^ round(0, word(part))).rotate_left(27).wrapping_mul(P1).wrapping_add(P4);
+    let (words, rest) = rest.as_chunks::<8>();
+    for word in words {
+        hash = (hash ^ round(0, u64::from_le_bytes(*word))).rotate_left(27).wrapping_mul(P1).wrapping_add(P4);
     }
-    let mut rest = words.remainder();
-    if let Some((half, tail)) = rest.split_at_checked(4) {
-        hash = (hash ^ word(half).wrapping_mul(P1)).rotate_left(23).wrapping_mul(P2).wrapping_add(P3);
-        rest = tail;
+    let (half, rest) = rest.as_chunks::<4>();
+    for half in half {
+        let half = u64::from(u32::from_le_bytes(*half));
+        hash = (hash ^ half.wrapping_mul(P1)).rotate_left(23).wrapping_mul(P2).wrapping_add(P3);
     }
     for byte in rest {
         hash = (hash ^ u64::from(*byte).wrapping_mul(P5)).rotate_left(11).wrapping_mul(P1);
@@ -109,6 +87,20 @@ pub(crate) fn xxh64(input: &[u8]) -> u64 {
     hash = (hash ^ hash >> 33).wrapping_mul(P2);
     hash = (hash ^ hash >> 29).wrapping_mul(P3);
     hash ^ hash >> 32
+}
+
+fn of_stripes(stripes: &[[u8; 32]]) -> u64 {
+    let mut lanes = [P1.wrapping_add(P2), P2, 0, 0_u64.wrapping_sub(P1)];
+    for stripe in stripes {
+        for (lane, word) in lanes.iter_mut().zip(stripe.as_chunks::<8>().0) {
+            *lane = round(*lane, u64::from_le_bytes(*word));
+        }
+    }
+    let joined = [1, 7, 12, 18]
+        .iter()
+        .zip(lanes)
+        .fold(0_u64, |h, (by, lane)| h.wrapping_add(lane.rotate_left(*by)));
+    lanes.iter().fold(joined, |h, lane| (h ^ round(0, *lane)).wrapping_mul(P1).wrapping_add(P4))
 }
 
 #[cfg(test)]

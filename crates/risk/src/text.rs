@@ -106,6 +106,20 @@ text_type!(
     Counterparty, 34, "counterpartyAccount", "1 to 34 bytes without control characters"
 );
 
+impl EntryId {
+    /// A hash for tables in memory: it is nowhere kept, and another one would change nothing.
+    pub(crate) fn tag(&self) -> u64 {
+        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        let (words, _) = self.0.bytes.as_chunks::<8>();
+        let used = usize::from(self.0.len).div_ceil(8);
+        let mixed = words[..used].iter().fold(FACTOR, |hash, word| {
+            let hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+            hash ^ hash >> 29
+        });
+        mixed.wrapping_mul(FACTOR)
+    }
+}
+
 impl Counterparty {
     /// Of an account number of ours.
     pub(crate) fn of_digits(digits: &[u8; 10]) -> Self {

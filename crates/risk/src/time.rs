@@ -45,6 +45,12 @@ impl Hour {
         self.start_ms().saturating_add(HOUR_MS)
     }
 
+    /// Its last millisecond.
+    pub fn last_ms(self) -> i64 {
+        // Beyond the last hour there is none that could be one less.
+        (self.0 + 1).checked_mul(HOUR_MS).map_or(i64::MAX, |end_ms| end_ms - 1)
+    }
+
     /// The UTC day it lies in: an hour never spans two.
     pub fn day(self) -> Day {
         Day::of(self.start_ms())
@@ -180,10 +186,12 @@ mod tests {
     fn hours_before_the_epoch_round_down_and_the_edges_hold() {
         assert_eq!(Hour::of(-1).number(), -1);
         assert_eq!(Hour::of(HOUR_MS).start_ms(), HOUR_MS);
+        assert_eq!(Hour::of(HOUR_MS).last_ms(), 2 * HOUR_MS - 1);
         for edge in [i64::MIN, i64::MAX] {
             let hour = Hour::of(edge);
             assert_eq!(Hour::from_number(hour.number()), hour);
             assert!(hour.start_ms() <= hour.end_ms());
+            assert_eq!(Hour::of(hour.last_ms()), hour);
         }
     }
 

@@ -54,7 +54,7 @@ impl Hours {
             .with(upsert_statics().set("version", after));
         for hour in hours {
             let number = hour.hour.number();
-            cas = if hour.state.count() == 0 {
+            cas = if hour.count() == 0 {
                 cas.with(delete(number))
             } else {
                 cas.with(upsert(number).set("state", hour.encode()))

@@ -416,7 +416,7 @@ async fn an_older_recompute_never_stands_over_a_newer_one() {
     slow.await.unwrap().unwrap();
 
     let hours = refresh.hours.since(&tenant, &account, risk::Hour::of(NOW.0)).await.unwrap();
-    assert_eq!(hours[0].state.count(), 2);
+    assert_eq!(hours[0].count(), 2);
     world.stop().await;
 }
 

@@ -243,12 +243,12 @@ impl Payment {
 /// Reads all of it from memory: for tools and tests, and wherever entries of all accounts are at hand.
 ///
 /// `entries_of` gives the entries of an account from the first time on and before the second; more than wanted does no harm.
-pub fn explore(
+pub fn explore<E: AsRef<[Entry]>>(
     accounts: &[crate::AccountView<'_>],
     model: &Model,
     refdata: &RefData,
     as_of_ms: i64,
-    entries_of: impl Fn(AccountId, std::ops::Range<i64>) -> Vec<Entry>,
+    entries_of: impl Fn(AccountId, std::ops::Range<i64>) -> E,
 ) -> Option<Network> {
     let mut explorer = Explorer::new(accounts, model, refdata, as_of_ms)?;
     loop {
@@ -257,7 +257,7 @@ pub fn explore(
             return Some(explorer.finish());
         }
         for account in wanted {
-            explorer.add(account, &entries_of(account, explorer.range()));
+            explorer.add(account, entries_of(account, explorer.range()).as_ref());
         }
     }
 }

@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    code::{Country, Currency},
+    code::Country,
     entry::{Channel, Kind},
-    fx::{Rate, Rates},
-    state::HourState,
-    time::Day,
+    fx::{Exchange, Factor, Rates},
+    state::{CurrencyState, HourState, Kept, Row},
 };
 
 /// Sums in minor units of the base currency, both directions together.
@@ -27,33 +26,50 @@ pub(super) struct Flows {
 impl Flows {
     pub(super) fn of<'a>(hours: impl Iterator<Item = &'a HourState>, rates: &dyn Rates) -> Self {
         let mut this = Self::default();
-        let mut last: Option<((Day, Currency), Option<Rate>)> = None;
+        let mut exchange = Exchange::new(rates);
         for hour in hours {
             let day = hour.hour.day();
-            for sums in &hour.state.currencies {
-                let key = (day, sums.currency);
-                let rate = match last {
-                    Some((same, rate)) if same == key => rate,
-                    _ => rates.rate(sums.currency, day),
-                };
-                last = Some((key, rate));
-                let Some(rate) = rate else {
-                    this.unconverted = this.unconverted.saturating_add(sums.count());
-                    continue;
-                };
-                let add = |total: &mut u128, sum: u128| {
-                    if sum > 0 {
-                        *total = total.saturating_add(rate.convert(sum, sums.currency, rates.base()));
+            match hour.kept() {
+                Kept::One(row) => this.add_row(row, exchange.factor(row.currency, day)),
+                Kept::Many(state) => {
+                    for sums in &state.currencies {
+                        this.add_sums(sums, exchange.factor(sums.currency, day));
                     }
-                };
-                this.kinds.iter_mut().zip(&sums.kinds).for_each(|(total, flow)| add(total, flow.sum));
-                this.channels.iter_mut().zip(&sums.channels).for_each(|(total, flow)| add(total, flow.sum));
-                for (country, flow) in &sums.countries {
-                    add(this.countries.entry(*country).or_default(), flow.sum);
                 }
             }
         }
         this
+    }
+
+    fn add_row(&mut self, row: &Row, factor: Option<Factor>) {
+        let Some(factor) = factor else {
+            self.unconverted = self.unconverted.saturating_add(1);
+            return;
+        };
+        let amount = factor.convert(u128::from(row.minor));
+        let add = |total: &mut u128| *total = total.saturating_add(amount);
+        add(&mut self.kinds[row.kind.index()]);
+        add(&mut self.channels[row.channel_index()]);
+        if row.has_other_side() {
+            add(self.countries.entry(row.country).or_default());
+        }
+    }
+
+    fn add_sums(&mut self, sums: &CurrencyState, factor: Option<Factor>) {
+        let Some(factor) = factor else {
+            self.unconverted = self.unconverted.saturating_add(sums.count());
+            return;
+        };
+        let add = |total: &mut u128, sum: u128| {
+            if sum > 0 {
+                *total = total.saturating_add(factor.convert(sum));
+            }
+        };
+        self.kinds.iter_mut().zip(&sums.kinds).for_each(|(total, flow)| add(total, flow.sum));
+        self.channels.iter_mut().zip(&sums.channels).for_each(|(total, flow)| add(total, flow.sum));
+        for (country, flow) in &sums.countries {
+            add(self.countries.entry(*country).or_default(), flow.sum);
+        }
     }
 
     /// Everything.

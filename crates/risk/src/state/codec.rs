@@ -21,13 +21,27 @@ pub(super) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// A number below 2^56 in LEB128: its bytes, the first one lowest, and how many they are.
+pub(super) fn leb56(value: u64) -> (u64, usize) {
+    let len = ((u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize).min(8);
+    // Seven bits to a byte, by halves.
+    let word = value & 0x0fff_ffff | (value & 0x00ff_ffff_f000_0000) << 4;
+    let word = word & 0x0000_3fff_0000_3fff | (word & 0x0fff_c000_0fff_c000) << 2;
+    let word = word & 0x007f_007f_007f_007f | (word & 0x3f80_3f80_3f80_3f80) << 1;
+    (word | 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1), len)
+}
+
 pub(super) fn put_len(out: &mut Vec<u8>, value: usize) {
     put_u64(out, value as u64);
 }
 
-/// Zigzag, so that small negative numbers are short too.
+/// Small numbers for small negative ones too.
+pub(super) fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63) as u64
+}
+
 pub(super) fn put_i64(out: &mut Vec<u8>, value: i64) {
-    put_u64(out, (value << 1 ^ value >> 63) as u64);
+    put_u64(out, zigzag(value));
 }
 
 pub(super) struct Reader<'a>(&'a [u8]);

@@ -11,7 +11,6 @@ use super::{
     Error,
     codec::{Reader, canonical, put_len},
 };
-use crate::hash::xxh64;
 
 const EXACT: usize = 256;
 const PRECISION: u32 = 12;
@@ -56,11 +55,8 @@ fn raise(registers: &mut [u8], hash: u64) {
 }
 
 impl Distinct {
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.add_hash(xxh64(bytes));
-    }
-
-    fn add_hash(&mut self, hash: u64) {
+    /// Adds a counterparty by its hash.
+    pub(super) fn add(&mut self, hash: u64) {
         match &mut self.0 {
             Form::Dense(registers) => raise(registers, hash),
             Form::Exact(hashes) => {
@@ -77,7 +73,7 @@ impl Distinct {
 
     pub(super) fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
-            (_, Form::Exact(hashes)) => hashes.iter().for_each(|hash| self.add_hash(*hash)),
+            (_, Form::Exact(hashes)) => hashes.iter().for_each(|hash| self.add(*hash)),
             (Form::Dense(mine), Form::Dense(theirs)) => {
                 mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = (*mine).max(*theirs));
             }
@@ -86,6 +82,14 @@ impl Distinct {
                 raise_all(&mut registers, hashes);
                 self.0 = Form::Dense(registers);
             }
+        }
+    }
+
+    /// The least hash, while all are kept.
+    pub(super) fn first(&self) -> Option<u64> {
+        match &self.0 {
+            Form::Exact(hashes) => hashes.first().copied(),
+            Form::Dense(_) => None,
         }
     }
 
@@ -170,10 +174,11 @@ fn estimate(registers: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::xxh64;
 
     fn of(names: impl IntoIterator<Item = u64>) -> Distinct {
         let mut set = Distinct::default();
-        names.into_iter().for_each(|n| set.add(&n.to_le_bytes()));
+        names.into_iter().for_each(|n| set.add(xxh64(&n.to_le_bytes())));
         set
     }
 

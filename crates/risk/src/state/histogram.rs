@@ -21,7 +21,7 @@ pub struct Histogram {
 }
 
 /// Which bucket a value belongs to: the octave above the linear part, then its top five bits below the leading one.
-fn bucket(value: u64) -> u16 {
+pub(super) fn bucket(value: u64) -> u16 {
     let octave = (u64::BITS - value.leading_zeros()).saturating_sub(SUB_BITS + 1);
     (u64::from(octave) * SUB + (value >> octave)) as u16
 }

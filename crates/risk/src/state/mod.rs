@@ -10,24 +10,25 @@ mod codec;
 mod distinct;
 mod hasher;
 mod histogram;
+mod hour;
 mod moments;
+mod row;
+mod short;
 
 pub use distinct::Distinct;
 pub use hasher::StateHasher;
 pub use histogram::Histogram;
+pub use hour::{HourState, hours};
 pub use moments::{Flow, Moments};
 
 use smallvec::SmallVec;
 
-use self::codec::{Reader, canonical, put_i64, put_len};
+pub(crate) use self::{hour::Kept, row::Row};
+use self::codec::{Reader, canonical, put_len};
 use crate::{
     code::{Country, Currency},
-    entry::{self, Channel, Direction, Entry, Kind},
-    time::Hour,
+    entry::{Channel, Direction, Kind},
 };
-
-/// The first byte of an encoded hour.
-const VERSION: u8 = 1;
 
 /// Why bytes are not an hour's encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,16 +74,14 @@ impl CurrencyState {
         }
     }
 
-    fn add(&mut self, entry: &Entry) {
-        let minor = entry.amount.minor().unsigned_abs();
-        self.directions[entry.direction.index()].add(minor);
-        self.kinds[entry.kind.index()].add(minor);
-        self.channels[entry.channel.map_or(Channel::COUNT, Channel::index)].add(minor);
-        let has_other_side = !matches!(entry.kind, Kind::Cash | Kind::Fee);
-        if entry.counterparty_country.is_some() || has_other_side {
-            self.country(entry.counterparty_country).add(minor);
+    fn add(&mut self, row: &Row) {
+        self.directions[row.direction.index()].add(row.minor);
+        self.kinds[row.kind.index()].add(row.minor);
+        self.channels[row.channel_index()].add(row.minor);
+        if row.has_other_side() {
+            self.country(row.country).add(row.minor);
         }
-        self.amounts.add(minor);
+        self.amounts.add(row.minor);
     }
 
     fn country(&mut self, country: Option<Country>) -> &mut Flow {
@@ -169,11 +168,17 @@ pub struct State {
 }
 
 impl State {
-    /// Counts one entry. The caller has dropped repeats: see [`entry::canonical`].
-    fn add(&mut self, entry: &Entry) {
-        self.currency(entry.currency).add(entry);
-        if let Some(counterparty) = &entry.counterparty {
-            self.counterparties[entry.direction.index()].add(counterparty.as_bytes());
+    /// Of rows that are different entries: the caller has dropped repeats, see [`crate::entry::canonical`].
+    fn of(rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut this = Self::default();
+        rows.into_iter().for_each(|row| this.add(&row));
+        this
+    }
+
+    fn add(&mut self, row: &Row) {
+        self.currency(row.currency).add(row);
+        if let Some(party) = row.party {
+            self.counterparties[row.direction.index()].add(party);
         }
     }
 
@@ -189,7 +194,7 @@ impl State {
     }
 
     /// Adds the state of a *disjoint* set of entries, such as another hour. Commutes and associates; to join sets that may
-    /// overlap, join the sets ([`entry::canonical`]) and compute the state anew.
+    /// overlap, join the sets ([`crate::entry::canonical`]) and compute the state anew.
     pub fn merge(&mut self, other: &Self) {
         for theirs in &other.currencies {
             self.currency(theirs.currency).merge(theirs);
@@ -202,10 +207,14 @@ impl State {
 
     /// The fold of any hours: a window.
     pub fn fold<'a>(hours: impl IntoIterator<Item = &'a HourState>) -> Self {
-        hours.into_iter().fold(Self::default(), |mut window, hour| {
-            window.merge(&hour.state);
-            window
-        })
+        let mut window = Self::default();
+        for hour in hours {
+            match hour.kept() {
+                Kept::One(row) => window.add(row),
+                Kept::Many(state) => window.merge(state),
+            }
+        }
+        window
     }
 
     /// Entries counted.
@@ -231,68 +240,6 @@ impl State {
         }
         Ok(this)
     }
-}
-
-/// The state of one account in one UTC hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HourState {
-    /// Which hour.
-    pub hour: Hour,
-    /// What happened in it.
-    pub state: State,
-}
-
-impl HourState {
-    /// The hour that these rows of one account make: repeats are dropped by id, rows of other hours are not counted.
-    pub fn from_entries<'a>(hour: Hour, entries: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let rows = entry::canonical(entries);
-        Self::of_canonical(hour, rows.into_iter().filter(|entry| entry.hour() == hour))
-    }
-
-    fn of_canonical<'a>(hour: Hour, rows: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut state = State::default();
-        rows.for_each(|entry| state.add(entry));
-        Self { hour, state }
-    }
-
-    /// Appends the canonical bytes: equal states, and only they, have equal bytes.
-    pub fn encode_into(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
-        put_i64(out, self.hour.number());
-        self.state.encode(out);
-    }
-
-    /// The canonical bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(128);
-        self.encode_into(&mut out);
-        out
-    }
-
-    /// Reads what [`Self::encode`] wrote and nothing else.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut from = Reader::new(bytes);
-        let [version] = from.array()?;
-        if version != VERSION {
-            return Err(Error::Version(version));
-        }
-        let number = from.i64()?;
-        let hour = Hour::from_number(number);
-        canonical(hour.number() == number)?;
-        let state = State::decode(&mut from)?;
-        from.finish()?;
-        Ok(Self { hour, state })
-    }
-}
-
-/// All hours that these rows of one account make, ascending. An id that occurs in two hours counts in one: the earlier.
-pub fn hours<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<HourState> {
-    let rows = entry::canonical(entries);
-    let by_hour = || rows.chunk_by(|a, b| a.hour() == b.hour());
-    // Counted first: moving states while the list grows costs more than looking at the times twice.
-    let mut hours = Vec::with_capacity(by_hour().count());
-    hours.extend(by_hour().map(|rows| HourState::of_canonical(rows[0].hour(), rows.iter().copied())));
-    hours
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{codec::put_i64, hour::VERSION, *};
 use crate::{
+    entry::{self, Entry},
     testing::{amount, counterparty, country, entries, entry},
-    time::{DAY_MS, HOUR_MS},
+    time::{DAY_MS, HOUR_MS, Hour},
 };
 
 fn bytes(hours: &[HourState]) -> Vec<Vec<u8>> {
@@ -48,7 +49,8 @@ fn what_is_kept_of_an_hour() {
         entry("elsewhen", HOUR_MS),
     ];
     let hour = HourState::from_entries(Hour::of(0), &rows);
-    let [euro] = &hour.state.currencies[..] else { panic!("one currency") };
+    let state = State::fold([&hour]);
+    let [euro] = &state.currencies[..] else { panic!("one currency") };
     let [debit, credit] = &euro.directions;
     assert_eq!(
         *credit,
@@ -65,9 +67,9 @@ fn what_is_kept_of_an_hour() {
     );
     assert_eq!(euro.cross_border(country("NA")), Flow { count: 1, sum: 10_000 });
     assert_eq!(euro.cross_border(country("DE")), Flow::default());
-    assert_eq!(hour.state.counterparties[Direction::Credit.index()].count(), 1);
-    assert_eq!(hour.state.counterparties[Direction::Debit.index()].count(), 0);
-    assert_eq!(hour.state.count(), 3);
+    assert_eq!(state.counterparties[Direction::Credit.index()].count(), 1);
+    assert_eq!(state.counterparties[Direction::Debit.index()].count(), 0);
+    assert_eq!(hour.count(), 3);
 }
 
 #[test]
@@ -92,12 +94,27 @@ fn the_encoding_is_pinned() {
 }
 
 #[test]
+fn bytes_that_no_entry_makes_are_not_held_as_one_row() {
+    let hour = HourState::from_entries(Hour::of(0), [&entry("a", 0)]);
+    let good = hour.encode();
+    // Another bucket of the histogram than the amount's, which nothing checks.
+    let at = good.len() - 5;
+    for bucket in 0..0x7f {
+        let mut bytes = good.clone();
+        bytes[at] = 0x80 | bucket;
+        let hour = HourState::decode(&bytes).unwrap();
+        assert_eq!(matches!(hour.kept(), Kept::One(_)), bytes == good);
+        assert_eq!(hour.encode(), bytes);
+    }
+}
+
+#[test]
 fn sums_of_the_largest_amounts_stay_exact() {
     let rows: Vec<Entry> = (0..5_000)
         .map(|n| Entry { amount: amount(crate::Amount::MAX_MINOR), ..entry(&n.to_string(), n) })
         .collect();
     let hour = HourState::from_entries(Hour::of(0), &rows);
-    let credit = hour.state.currencies[0].directions[Direction::Credit.index()];
+    let credit = State::fold([&hour]).currencies[0].directions[Direction::Credit.index()];
     assert_eq!(credit.flow.sum, 5_000 * 10_u128.pow(15));
     assert_eq!(credit.squares, 5_000 * 10_u128.pow(30));
     assert_eq!(HourState::decode(&hour.encode()), Ok(hour));
@@ -160,6 +177,27 @@ proptest! {
         let mut tree = merged(tail);
         tree.merge(&merged(head));
         prop_assert_eq!(state_bytes(&tree), expected);
+    }
+
+    #[test]
+    fn an_hour_of_one_row_is_held_as_such_and_has_the_bytes_of_its_state(entries in entries(40, DAY_MS)) {
+        for hour in hours(&entries) {
+            let state = State::fold([&hour]);
+            let mut expected = vec![VERSION];
+            put_i64(&mut expected, hour.hour.number());
+            state.encode(&mut expected);
+            prop_assert_eq!(hour.encode(), expected);
+            prop_assert_eq!(state.count(), hour.count());
+            prop_assert_eq!(matches!(hour.kept(), Kept::One(_)), state.count() == 1);
+            let mut sums = Vec::new();
+            hour.for_each_sum(|currency, direction, sum| sums.push((currency, direction, sum)));
+            for one in &state.currencies {
+                for direction in Direction::ALL {
+                    let sum = one.directions[direction.index()].flow.sum;
+                    prop_assert_eq!(sums.contains(&(one.currency, *direction, sum)), sum > 0);
+                }
+            }
+        }
     }
 
     #[test]

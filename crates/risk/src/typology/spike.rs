@@ -41,19 +41,14 @@ impl Typology for Spike {
         // Hours are ascending, and so are the days of each.
         let mut days: BTreeMap<(Currency, Direction), Vec<(i32, u128)>> = BTreeMap::new();
         for hour in input.hours {
-            for sums in &hour.state.currencies {
-                for direction in Direction::ALL {
-                    let sum = sums.directions[direction.index()].flow.sum;
-                    if sum > 0 {
-                        let days = days.entry((sums.currency, *direction)).or_default();
-                        let day = hour.hour.day().number();
-                        match days.last_mut().filter(|last| last.0 == day) {
-                            Some((_, total)) => *total = total.saturating_add(sum),
-                            None => days.push((day, sum)),
-                        }
-                    }
+            let day = hour.hour.day().number();
+            hour.for_each_sum(|currency, direction, sum| {
+                let days = days.entry((currency, direction)).or_default();
+                match days.last_mut().filter(|last| last.0 == day) {
+                    Some((_, total)) => *total = total.saturating_add(sum),
+                    None => days.push((day, sum)),
                 }
-            }
+            });
         }
         let retained: Vec<i32> = retained_days(input.entries);
         let mut hits = Vec::new();

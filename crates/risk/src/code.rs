@@ -91,6 +91,17 @@ code_type!(
     Country, 2, "country", "two letters A to Z (ISO 3166-1 alpha-2)"
 );
 
+impl Country {
+    /// How many codes there could be.
+    pub(crate) const INDICES: usize = 26 * 26;
+
+    /// Its place among all codes there could be.
+    pub(crate) fn index(self) -> usize {
+        let [first, second] = self.0.map(|letter| usize::from(letter - b'A'));
+        26 * first + second
+    }
+}
+
 impl Currency {
     /// The euro: the base currency of flows.
     pub const EUR: Self = Self::of(b"EUR");
@@ -120,6 +131,14 @@ mod tests {
         }
         assert!(Currency::new("EURO").is_err());
         assert_eq!(Currency::new("EUR").unwrap(), Currency::EUR);
+    }
+
+    #[test]
+    fn every_country_code_has_a_place_of_its_own() {
+        let letters = || b'A'..=b'Z';
+        let all =
+            letters().flat_map(|a| letters().map(move |b| Country::from_bytes([a, b]).unwrap().index()));
+        assert!(all.eq(0..Country::INDICES));
     }
 
     #[test]

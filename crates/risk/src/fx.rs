@@ -96,6 +96,7 @@ pub trait Rates: fmt::Debug + Send + Sync {
 }
 
 /// Asks for rates one after the other, and for the same one once.
+#[derive(Debug)]
 pub(crate) struct Exchange<'a> {
     rates: &'a dyn Rates,
     base: Currency,

@@ -96,10 +96,8 @@ fn of_stripes(stripes: &[[u8; 32]]) -> u64 {
             *lane = round(*lane, u64::from_le_bytes(*word));
         }
     }
-    let joined = [1, 7, 12, 18]
-        .iter()
-        .zip(lanes)
-        .fold(0_u64, |h, (by, lane)| h.wrapping_add(lane.rotate_left(*by)));
+    let joined =
+        [1, 7, 12, 18].iter().zip(lanes).fold(0_u64, |h, (by, lane)| h.wrapping_add(lane.rotate_left(*by)));
     lanes.iter().fold(joined, |h, lane| (h ^ round(0, *lane)).wrapping_mul(P1).wrapping_add(P4))
 }
 

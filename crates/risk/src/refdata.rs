@@ -92,6 +92,8 @@ pub struct CountryLists {
     published: Day,
     source: String,
     listed: BTreeMap<Country, Listed>,
+    /// By [`Country::index`], for those who ask for every payment.
+    listings: Box<[Listing; Country::INDICES]>,
 }
 
 impl CountryLists {
@@ -116,7 +118,11 @@ impl CountryLists {
                 }
             }
         }
-        Ok(Self { version: file.version, published: file.published, source: file.source, listed })
+        let mut listings = Box::new([Listing::Unlisted; Country::INDICES]);
+        for (country, one) in &listed {
+            listings[country.index()] = one.listing;
+        }
+        Ok(Self { version: file.version, published: file.published, source: file.source, listed, listings })
     }
 
     /// Names this publication in answers.
@@ -136,7 +142,7 @@ impl CountryLists {
 
     /// Which list a country is on.
     pub fn listing(&self, country: Country) -> Listing {
-        self.listed.get(&country).map_or(Listing::Unlisted, |one| one.listing)
+        self.listings[country.index()]
     }
 
     /// All that are listed, by code.

@@ -64,6 +64,11 @@ macro_rules! text_type {
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }
+
+            /// Its bytes, padded with zeros.
+            pub(crate) fn padded(&self) -> &[u8; $max] {
+                &self.0.bytes
+            }
         }
 
         impl std::str::FromStr for $name {
@@ -107,16 +112,23 @@ text_type!(
 );
 
 impl EntryId {
-    /// A hash for tables in memory: it is nowhere kept, and another one would change nothing.
+    /// A hash for tables in memory: it is kept nowhere, and another one would change no result. Each word has a factor of its own, so
+    /// that none waits for another.
     pub(crate) fn tag(&self) -> u64 {
-        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        const FACTORS: [u64; 8] = [
+            0x9E37_79B1_85EB_CA87,
+            0xC2B2_AE3D_27D4_EB4F,
+            0x1656_67B1_9E37_79F9,
+            0x85EB_CA77_C2B2_AE63,
+            0x27D4_EB2F_1656_67C5,
+            0xBF58_476D_1CE4_E5B9,
+            0x94D0_49BB_1331_11EB,
+            0x9E37_79B9_7F4A_7C15,
+        ];
         let (words, _) = self.0.bytes.as_chunks::<8>();
-        let used = usize::from(self.0.len).div_ceil(8);
-        let mixed = words[..used].iter().fold(FACTOR, |hash, word| {
-            let hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-            hash ^ hash >> 29
-        });
-        mixed.wrapping_mul(FACTOR)
+        let products = words.iter().zip(FACTORS).map(|(word, by)| u64::from_le_bytes(*word).wrapping_mul(by));
+        let sum = products.fold(0_u64, u64::wrapping_add);
+        (sum ^ sum >> 32).wrapping_mul(FACTORS[0])
     }
 }
 

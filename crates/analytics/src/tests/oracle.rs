@@ -48,7 +48,7 @@ pub(super) fn assess(fake: &Fake, client: &str) -> Assessment {
         .collect();
     let network = risk::network::explore(&views, &model, &refdata, as_of.end_ms(), |account, _| {
         let rows = fake.entries_of(TENANT, &account.to_string());
-        rows.iter().map(|row| entry::read(row).unwrap()).collect()
+        rows.iter().map(|row| entry::read(row).unwrap()).collect::<Vec<_>>()
     });
     let facts = Facts { profile: &profile, accounts: &views, network: network.as_ref(), screening: None };
     Assessment::of(&risk::score(&facts, &model, &refdata, as_of.end_ms()))

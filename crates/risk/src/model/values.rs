@@ -11,7 +11,8 @@ use crate::{code::Currency, entry::Kind, profile::Industry};
 #[serde(try_from = "BTreeMap<String, u64>")]
 pub struct MajorByCurrency {
     default: u64,
-    other: BTreeMap<Currency, u64>,
+    /// In minor units. They are few, and asked for with every payment: looking at each is the fastest.
+    other: Vec<(Currency, u64)>,
 }
 
 impl TryFrom<BTreeMap<String, u64>> for MajorByCurrency {
@@ -23,8 +24,10 @@ impl TryFrom<BTreeMap<String, u64>> for MajorByCurrency {
             return Err(EXPECTED);
         }
         let default = map.remove("default").ok_or(EXPECTED)?;
-        let other =
-            map.into_iter().map(|(code, major)| Ok((Currency::new(&code).map_err(|_| EXPECTED)?, major)));
+        let other = map.into_iter().map(|(code, major)| {
+            let currency = Currency::new(&code).map_err(|_| EXPECTED)?;
+            Ok((currency, minor(major, currency)))
+        });
         Ok(Self { default, other: other.collect::<Result<_, Self::Error>>()? })
     }
 }
@@ -32,8 +35,14 @@ impl TryFrom<BTreeMap<String, u64>> for MajorByCurrency {
 impl MajorByCurrency {
     /// In minor units of `currency`.
     pub fn minor(&self, currency: Currency) -> u64 {
-        self.other.get(&currency).unwrap_or(&self.default) * 10_u64.pow(currency.exponent())
+        let other = self.other.iter().find(|(one, _)| *one == currency);
+        other.map_or_else(|| minor(self.default, currency), |(_, minor)| *minor)
     }
+}
+
+/// At most 10^11 major units in minor ones.
+fn minor(major: u64, currency: Currency) -> u64 {
+    major * 10_u64.pow(currency.exponent())
 }
 
 /// Kinds of entry that a rule looks at.

@@ -13,6 +13,7 @@ use super::{Network, Payment, Steps, are_alike};
 use crate::{
     AccountView,
     entry::{self, AccountId, Direction, Entry},
+    fx::Exchange,
     model::{self, Model},
     refdata::RefData,
     text::Counterparty,
@@ -32,7 +33,7 @@ struct Step {
 #[derive(Debug)]
 pub struct Explorer<'a> {
     rule: &'a model::Network,
-    refdata: &'a RefData,
+    exchange: Exchange<'a>,
     span_ms: i64,
     like_bp: u32,
     many: u32,
@@ -70,7 +71,7 @@ impl<'a> Explorer<'a> {
         let from_ms = until_ms.saturating_sub(model.window.retained_ms());
         let mut this = Self {
             rule,
-            refdata,
+            exchange: Exchange::new(refdata.rates()),
             span_ms,
             like_bp: parts.into_iter().flatten().min().unwrap_or(10_000),
             many: behaviour.scatter_gather.as_ref().map_or(u32::MAX, |rule| rule.min_between),
@@ -151,9 +152,8 @@ impl<'a> Explorer<'a> {
 
     /// The network of what was added.
     pub fn finish(self) -> Network {
-        let own = self.own;
-        let payments = self.payments.into_values().flatten().collect();
-        Network::new(payments, &own, self.left_out, self.rule.max_steps)
+        let payments = self.payments.values().flatten();
+        Network::new(payments, &self.own, self.left_out, self.rule.max_steps)
     }
 
     fn leave_out(&mut self, accounts: usize) {
@@ -161,25 +161,27 @@ impl<'a> Explorer<'a> {
     }
 
     fn keep(&mut self, account: AccountId, entries: &[&Entry]) {
-        let payments = entries.iter().filter_map(|entry| Payment::of(entry, self.rule, self.refdata));
-        self.payments.insert(account, payments.collect());
+        let mut payments = Vec::with_capacity(entries.len());
+        payments.extend(entries.iter().filter_map(|entry| Payment::of(entry, self.rule, &mut self.exchange)));
+        self.payments.insert(account, payments);
     }
 
     /// Which of the client's own payments are followed.
     fn set_out(&mut self, account: AccountId) {
-        let (debits, credits): (Vec<Payment>, Vec<Payment>) =
-            self.payments[&account].iter().partition(|payment| payment.entry.direction == Direction::Debit);
+        let payments = std::mem::take(self.payments.entry(account).or_default());
+        let (debits, credits): (Vec<&Payment>, Vec<&Payment>) =
+            payments.iter().partition(|payment| payment.entry.direction == Direction::Debit);
         for (mine, others) in [(&debits, &credits), (&credits, &debits)] {
             let mut amounts: Vec<u64> = others.iter().map(|one| one.amount).collect();
             amounts.sort_unstable();
-            let parties: BTreeSet<Counterparty> = mine.iter().map(Payment::other).collect();
-            let many = parties.len() >= self.many as usize;
+            let many = mine.len() >= self.many as usize && parties(mine) >= self.many as usize;
             for payment in mine {
                 if many || has_like(&amounts, payment.amount, self.like_bp) {
                     self.lead(payment);
                 }
             }
         }
+        self.payments.insert(account, payments);
     }
 
     /// What an account does with what came, or where it had from what it paid.
@@ -205,12 +207,20 @@ impl<'a> Explorer<'a> {
 
     /// A payment leads to its other side, if that is named as an account of ours would be.
     fn lead(&mut self, payment: &Payment) {
-        if let Some(account) = payment.other().account().filter(|account| !self.own.contains(account)) {
+        if let Some(account) = payment.other.account().filter(|account| !self.own.contains(account)) {
             let forward = payment.entry.direction == Direction::Debit;
             let step = Step { forward, at_ms: payment.entry.at_ms, amount: payment.amount };
             self.leads.entry(account).or_default().insert(step);
         }
     }
+}
+
+/// How many different parties these payments were with.
+fn parties(payments: &[&Payment]) -> usize {
+    let mut parties: Vec<&Counterparty> = payments.iter().map(|payment| &payment.other).collect();
+    parties.sort_unstable();
+    parties.dedup();
+    parties.len()
 }
 
 /// Whether one of these amounts, which are ascending, is like this one.

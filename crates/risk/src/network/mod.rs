@@ -18,6 +18,7 @@ pub use explore::Explorer;
 
 use crate::{
     entry::{AccountId, Direction, Entry},
+    fx::Exchange,
     model::{self, Model},
     refdata::RefData,
     state::StateHasher,
@@ -66,9 +67,8 @@ pub struct Network {
     parties: Vec<Counterparty>,
     /// In the order of time.
     flows: Vec<Flow>,
-    /// By party, in the order of time.
-    paid: Vec<Vec<usize>>,
-    received: Vec<Vec<usize>>,
+    paid: Lists,
+    received: Lists,
     /// What others' accounts contributed, ascending by account and then canonical.
     foreign: Vec<Entry>,
     left_out: u32,
@@ -77,47 +77,30 @@ pub struct Network {
 
 impl Network {
     /// A payment with one of the client's own accounts is told by that account's entry alone.
-    fn new(mut payments: Vec<Payment>, own: &BTreeSet<AccountId>, left_out: u32, max_steps: u32) -> Self {
-        let is_own = |entry: &Entry| own.contains(&entry.account);
-        payments.retain(|one| {
-            is_own(&one.entry) || !one.other().account().is_some_and(|other| own.contains(&other))
-        });
-        payments.sort_unstable_by_key(Payment::order);
-        let mut foreign: Vec<Entry> =
-            payments.iter().map(|one| one.entry).filter(|entry| !is_own(entry)).collect();
-        foreign.sort_unstable_by_key(|entry| (entry.account, entry.key()));
-        let mut parties: Vec<Counterparty> = payments.iter().flat_map(|one| [one.from, one.to]).collect();
-        parties.sort_unstable();
-        parties.dedup();
-        let place = |party: &Counterparty| parties.partition_point(|one| one < party);
-        let same = |a: &Payment, b: &Payment| {
-            a.entry.transfer_id.is_some()
-                && (a.entry.transfer_id, a.from, a.to) == (b.entry.transfer_id, b.from, b.to)
-        };
-        let mut flows: Vec<Flow> = Vec::with_capacity(payments.len());
-        for transfer in payments.chunk_by(same) {
-            let (debits, credits) =
-                transfer.split_at(transfer.partition_point(|one| one.entry.direction == Direction::Debit));
-            for at in 0..debits.len().max(credits.len()) {
-                let (debit, credit) = (debits.get(at), credits.get(at));
-                let Some(known) = debit.or(credit) else { continue };
-                flows.push(Flow {
-                    at_ms: known.entry.at_ms,
-                    amount: known.amount,
-                    from: place(&known.from),
-                    to: place(&known.to),
-                    debit: debit.map(|one| one.entry.id),
-                    credit: credit.map(|one| one.entry.id),
-                });
-            }
+    fn new<'p>(
+        payments: impl Iterator<Item = &'p Payment>,
+        own: &BTreeSet<AccountId>,
+        left_out: u32,
+        max_steps: u32,
+    ) -> Self {
+        let is_own = |one: &Payment| own.contains(&one.entry.account);
+        let counts =
+            |one: &&Payment| is_own(one) || !one.other.account().is_some_and(|other| own.contains(&other));
+        let payments: Vec<&Payment> = payments.filter(counts).collect();
+        let foreign = payments.iter().filter(|one| !is_own(one)).map(|one| one.entry);
+        let mut foreign: Vec<Entry> = foreign.collect();
+        foreign.sort_unstable_by(|a, b| (a.account, a.at_ms, &a.id).cmp(&(b.account, b.at_ms, &b.id)));
+        let parties = parties(&payments);
+        let flows = flows(&sided(&payments, &parties));
+        Self {
+            paid: Lists::new(parties.len(), flows.iter().map(|flow| flow.from)),
+            received: Lists::new(parties.len(), flows.iter().map(|flow| flow.to)),
+            parties,
+            flows,
+            foreign,
+            left_out,
+            max_steps,
         }
-        flows.sort_unstable_by_key(|flow| (flow.at_ms, flow.debit, flow.credit));
-        let (mut paid, mut received) = (vec![Vec::new(); parties.len()], vec![Vec::new(); parties.len()]);
-        for (at, flow) in flows.iter().enumerate() {
-            paid[flow.from].push(at);
-            received[flow.to].push(at);
-        }
-        Self { parties, flows, paid, received, foreign, left_out, max_steps }
     }
 
     /// Accounts that would have been followed, had there been room or had they been less busy.
@@ -142,22 +125,22 @@ impl Network {
 
     /// What a party paid, in the order of time.
     pub(crate) fn paid(&self, party: usize) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        self.paid[party].iter().copied()
+        self.paid.of(party).iter().copied()
     }
 
     /// What a party received, in the order of time.
     pub(crate) fn received(&self, party: usize) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        self.received[party].iter().copied()
+        self.received.of(party).iter().copied()
     }
 
     /// What a party paid in `from_ms..=to_ms`.
     pub(crate) fn paid_within(&self, party: usize, from_ms: i64, to_ms: i64) -> &[usize] {
-        self.within(&self.paid[party], from_ms, to_ms)
+        self.within(self.paid.of(party), from_ms, to_ms)
     }
 
     /// What a party received in `from_ms..=to_ms`.
     pub(crate) fn received_within(&self, party: usize, from_ms: i64, to_ms: i64) -> &[usize] {
-        self.within(&self.received[party], from_ms, to_ms)
+        self.within(self.received.of(party), from_ms, to_ms)
     }
 
     fn within<'a>(&self, flows: &'a [usize], from_ms: i64, to_ms: i64) -> &'a [usize] {
@@ -199,11 +182,43 @@ impl Steps {
     }
 }
 
+/// Flows by party, in the order of time: one list after the other.
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    /// Where the list of each party starts, and where the last one ends.
+    starts: Vec<usize>,
+    flows: Vec<usize>,
+}
+
+impl Lists {
+    /// Of flows whose parties these are.
+    fn new(parties: usize, of: impl DoubleEndedIterator<Item = usize> + ExactSizeIterator + Clone) -> Self {
+        let mut starts = vec![0; parties + 1];
+        of.clone().for_each(|party| starts[party] += 1);
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        // Filled from behind, each start moves to where it belongs.
+        let mut flows = vec![0; end];
+        for (flow, party) in of.enumerate().rev() {
+            starts[party] -= 1;
+            flows[starts[party]] = flow;
+        }
+        Self { starts, flows }
+    }
+
+    fn of(&self, party: usize) -> &[usize] {
+        &self.flows[self.starts[party]..self.starts[party + 1]]
+    }
+}
+
 /// An entry as a payment between two parties.
 #[derive(Clone, Copy, Debug)]
 struct Payment {
-    from: Counterparty,
-    to: Counterparty,
+    /// The party that is not the account itself.
+    other: Counterparty,
     amount: u64,
     entry: Entry,
 }
@@ -211,33 +226,90 @@ struct Payment {
 impl Payment {
     /// If it is one that is worth following: of the kinds that count, with a party other than the account itself, large enough, and
     /// with an exchange rate.
-    fn of(entry: &Entry, rule: &model::Network, refdata: &RefData) -> Option<Self> {
+    fn of(entry: &Entry, rule: &model::Network, exchange: &mut Exchange<'_>) -> Option<Self> {
         let minor = entry.amount.minor().unsigned_abs();
         if !rule.kinds.has(entry.kind) || minor < rule.min_amount.minor(entry.currency) {
             return None;
         }
-        let (own, other) = (entry.account.party(), entry.counterparty?);
-        if own == other {
-            return None;
-        }
-        let amount = refdata.rates().to_base(u128::from(minor), entry.currency, Day::of(entry.at_ms))?;
-        let (from, to) = match entry.direction {
-            Direction::Debit => (own, other),
-            Direction::Credit => (other, own),
-        };
-        Some(Self { from, to, amount: u64::try_from(amount).unwrap_or(u64::MAX), entry: *entry })
+        let other = entry.counterparty.filter(|other| other.account() != Some(entry.account))?;
+        let factor = exchange.factor(entry.currency, Day::of(entry.at_ms))?;
+        let amount = u64::try_from(factor.convert(u128::from(minor))).unwrap_or(u64::MAX);
+        Some(Self { other, amount, entry: *entry })
     }
+}
 
-    /// The party that is not the account itself.
-    fn other(&self) -> Counterparty {
-        if self.entry.direction == Direction::Debit { self.to } else { self.from }
-    }
+/// A payment with the places of its parties.
+struct Sided<'a> {
+    payment: &'a Payment,
+    from: usize,
+    to: usize,
+}
 
+impl Sided<'_> {
     /// The two sides of a transfer are neighbours, the payer's first.
-    fn order(&self) -> (Option<TransferId>, Counterparty, Counterparty, Direction, i64, EntryId) {
-        let Entry { transfer_id, direction, at_ms, id, .. } = self.entry;
-        (transfer_id, self.from, self.to, direction, at_ms, id)
+    fn order(&self) -> (Option<&TransferId>, usize, usize, Direction, i64, &EntryId) {
+        let Entry { transfer_id, direction, at_ms, id, .. } = &self.payment.entry;
+        (transfer_id.as_ref(), self.from, self.to, *direction, *at_ms, id)
     }
+
+    fn is_same_transfer(&self, other: &Self) -> bool {
+        let (a, b) = (&self.payment.entry.transfer_id, &other.payment.entry.transfer_id);
+        a.is_some() && (self.from, self.to) == (other.from, other.to) && a == b
+    }
+}
+
+/// All parties of these payments, ascending.
+fn parties(payments: &[&Payment]) -> Vec<Counterparty> {
+    let mut parties: Vec<Counterparty> = Vec::with_capacity(payments.len() + 1);
+    for of_account in payments.chunk_by(|a, b| a.entry.account == b.entry.account) {
+        parties.push(of_account[0].entry.account.party());
+        parties.extend(of_account.iter().map(|one| one.other));
+    }
+    parties.sort_unstable();
+    parties.dedup();
+    parties
+}
+
+/// The payments with their parties, in their order.
+fn sided<'a>(payments: &[&'a Payment], parties: &[Counterparty]) -> Vec<Sided<'a>> {
+    let place = |party: &Counterparty| parties.partition_point(|one| one < party);
+    let mut sided: Vec<Sided<'a>> = Vec::with_capacity(payments.len());
+    for of_account in payments.chunk_by(|a, b| a.entry.account == b.entry.account) {
+        let own = place(&of_account[0].entry.account.party());
+        sided.extend(of_account.iter().map(|payment| {
+            let other = place(&payment.other);
+            match payment.entry.direction {
+                Direction::Debit => Sided { payment, from: own, to: other },
+                Direction::Credit => Sided { payment, from: other, to: own },
+            }
+        }));
+    }
+    sided.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    sided
+}
+
+/// What was paid, in the order of time: the two entries of a transfer are one flow.
+fn flows(sided: &[Sided<'_>]) -> Vec<Flow> {
+    let mut paired: Vec<(Option<&Sided<'_>>, Option<&Sided<'_>>)> = Vec::with_capacity(sided.len());
+    for transfer in sided.chunk_by(Sided::is_same_transfer) {
+        let is_debit = |one: &Sided<'_>| one.payment.entry.direction == Direction::Debit;
+        let (debits, credits) = transfer.split_at(transfer.partition_point(is_debit));
+        let most = debits.len().max(credits.len());
+        paired.extend((0..most).map(|at| (debits.get(at), credits.get(at))));
+    }
+    let id = |one: Option<&'_ Sided<'_>>| one.map(|one| one.payment.entry.id);
+    let at_ms = |one: Option<&'_ Sided<'_>>| one.map(|one| one.payment.entry.at_ms);
+    paired.sort_unstable_by(|a, b| {
+        let time = at_ms(a.0.or(a.1)).cmp(&at_ms(b.0.or(b.1)));
+        time.then_with(|| (id(a.0), id(a.1)).cmp(&(id(b.0), id(b.1))))
+    });
+    let flow = |(debit, credit): (Option<&Sided<'_>>, Option<&Sided<'_>>)| {
+        let known = debit.or(credit)?;
+        let Sided { payment, from, to } = known;
+        let (debit, credit) = (id(debit), id(credit));
+        Some(Flow { at_ms: payment.entry.at_ms, amount: payment.amount, from: *from, to: *to, debit, credit })
+    };
+    paired.into_iter().filter_map(flow).collect()
 }
 
 /// Reads all of it from memory: for tools and tests, and wherever entries of all accounts are at hand.

@@ -361,8 +361,11 @@ mod naive {
             let window = if entry.account == own { &retained } else { &range };
             window.contains(&entry.at_ms)
         });
-        let payments = seen.filter_map(|entry| Payment::of(entry, rule, &refdata())).collect();
-        Network::new(payments, &BTreeSet::from([own]), 0, 0)
+        let refdata = refdata();
+        let mut exchange = Exchange::new(refdata.rates());
+        let payments: Vec<Payment> =
+            seen.filter_map(|entry| Payment::of(entry, rule, &mut exchange)).collect();
+        Network::new(payments.iter(), &BTreeSet::from([own]), 0, 0)
     }
 
     /// Sequences of payments, each from the receiver of the one before, that end where they began, in the order of time.
@@ -603,7 +606,7 @@ proptest! {
             .collect();
         let views: Vec<_> =
             pieces.iter().map(|(account, retained)| AccountView { account: *account, hours: &[], retained }).collect();
-        let network = explore(&views, &other.model, &refdata(), NOW, |_, _| all.iter().rev().copied().collect()).unwrap();
+        let network = explore(&views, &other.model, &refdata(), NOW, |_, _| all.iter().rev().copied().collect::<Vec<_>>()).unwrap();
         prop_assert_eq!(format!("{network:?}"), format!("{:?}", world.network(&[1, 2])));
     }
 

@@ -42,6 +42,7 @@ impl<'a> Evidence<'a> {
         let mut by_account: BTreeMap<AccountId, (Vec<&HourState>, Vec<&Entry>)> = BTreeMap::new();
         for view in views {
             let (hours, entries) = by_account.entry(view.account).or_default();
+            hours.reserve(view.hours.len());
             hours.extend(view.hours.iter().filter(|one| one.hour.start_ms() < cutoff_ms));
             entries
                 .extend(view.retained.iter().filter(|one| (retained_from..cutoff_ms).contains(&one.at_ms)));

@@ -2,7 +2,7 @@
 //!
 //! An hour lies in one UTC day, so its sums are converted at that day's rate, once per sum.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use crate::{
     code::Country,
@@ -18,9 +18,32 @@ pub(super) struct Flows {
     /// The last is for channels that are not known.
     pub(super) channels: [u128; Channel::COUNT + 1],
     /// Flow that has another side, by its country.
-    pub(super) countries: BTreeMap<Option<Country>, u128>,
+    pub(super) countries: ByCountry,
     /// Entries that no rate was found for; they are in no sum.
     pub(super) unconverted: u64,
+}
+
+/// Sums by country, in no order; few clients deal with many.
+#[derive(Debug, Default)]
+pub(super) struct ByCountry(SmallVec<[(Option<Country>, u128); 8]>);
+
+impl ByCountry {
+    fn of(&mut self, country: Option<Country>) -> &mut u128 {
+        let at = self.0.iter().position(|(one, _)| *one == country);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((country, 0));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    pub(super) fn get(&self, country: Option<Country>) -> u128 {
+        self.iter().find(|(one, _)| *one == country).map_or(0, |(_, sum)| sum)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Option<Country>, u128)> {
+        self.0.iter().copied()
+    }
 }
 
 impl Flows {
@@ -51,7 +74,7 @@ impl Flows {
         add(&mut self.kinds[row.kind.index()]);
         add(&mut self.channels[row.channel_index()]);
         if row.has_other_side() {
-            add(self.countries.entry(row.country).or_default());
+            add(self.countries.of(row.country));
         }
     }
 
@@ -68,17 +91,17 @@ impl Flows {
         self.kinds.iter_mut().zip(&sums.kinds).for_each(|(total, flow)| add(total, flow.sum));
         self.channels.iter_mut().zip(&sums.channels).for_each(|(total, flow)| add(total, flow.sum));
         for (country, flow) in &sums.countries {
-            add(self.countries.entry(*country).or_default(), flow.sum);
+            add(self.countries.of(*country), flow.sum);
         }
     }
 
     /// Everything.
     pub(super) fn total(&self) -> u128 {
-        sum(&self.kinds)
+        sum(self.kinds)
     }
 }
 
 /// A saturating sum.
-pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a u128>) -> u128 {
-    parts.into_iter().fold(0, |total, part| total.saturating_add(*part))
+pub(super) fn sum(parts: impl IntoIterator<Item = u128>) -> u128 {
+    parts.into_iter().fold(0, u128::saturating_add)
 }

@@ -95,17 +95,17 @@ fn points_of(context: &Context<'_>, listing: Listing) -> u8 {
 /// flow that has another side, there is nothing to weigh.
 fn of_flow(context: &Context<'_>) -> Option<Candidate> {
     let flow = &context.flows.countries;
-    let total = sum(flow.values());
+    let total = sum(flow.iter().map(|(_, amount)| amount));
     if total == 0 {
         return None;
     }
     let lists = context.refdata.countries();
-    let unknown = flow.get(&None).copied().unwrap_or_default();
+    let unknown = flow.get(None);
     let mut by_listing = [0_u128; 3];
-    for (country, amount) in flow {
+    for (country, amount) in flow.iter() {
         if let Some(country) = country {
-            let sum = &mut by_listing[lists.listing(*country) as usize];
-            *sum = sum.saturating_add(*amount);
+            let sum = &mut by_listing[lists.listing(country) as usize];
+            *sum = sum.saturating_add(amount);
         }
     }
     let shares = by_listing.map(|amount| u128::from(share_bp(amount, total)));

@@ -66,7 +66,7 @@ fn cross_border(context: &Context<'_>) -> Part {
         );
     };
     let total = flows.total();
-    let nowhere = flows.countries.get(&None).copied().unwrap_or_default();
+    let nowhere = flows.countries.get(None);
     let abroad = sum(flows
         .countries
         .iter()

@@ -24,7 +24,7 @@ pub struct Distinct(Form);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Form {
-    Exact(SmallVec<[u64; 2]>),
+    Exact(SmallVec<[u64; 4]>),
     Dense(Box<[u8]>),
 }
 
@@ -129,7 +129,7 @@ impl Distinct {
             return Ok(Self(Form::Dense(registers.into())));
         }
         canonical(n <= EXACT)?;
-        let mut hashes: SmallVec<[u64; 2]> = SmallVec::with_capacity(n);
+        let mut hashes: SmallVec<[u64; 4]> = SmallVec::with_capacity(n);
         for _ in 0..n {
             let hash = u64::from_be_bytes(from.array()?);
             canonical(hashes.last().is_none_or(|last| *last < hash))?;

@@ -1,8 +1,10 @@
 //! One hash over the state of many accounts.
 
 use super::{
-    HourState,
+    HourState, Kept,
     codec::{put_i64, put_len, put_u64},
+    row::COMPACT,
+    short::Short,
 };
 use crate::{
     entry::{AccountId, Entry},
@@ -27,10 +29,14 @@ impl Default for StateHasher {
 /// Bytes that are hashed at once: a call for each entry would cost more than its bytes.
 const PIECE: usize = 4_096;
 
+/// Room for the bytes of an entry: a mark, three numbers, five letters, three tags and three texts with their lengths.
+const ENTRY_ROOM: usize = 1 + 3 * 10 + 5 + 3 + 64 + 64 + 34 + 3 + 8;
+
 /// What follows in the stream: without these marks two different states could spell the same bytes.
 const PROFILE: u8 = b'P';
 const ACCOUNT: u8 = b'A';
 const HOUR: u8 = b'H';
+const ROW: u8 = b'R';
 const ENTRY: u8 = b'E';
 const NETWORK: u8 = b'N';
 const SCREENING: u8 = b'S';
@@ -39,7 +45,7 @@ impl StateHasher {
     /// A hash of nothing yet.
     pub fn new() -> Self {
         let mut hasher = Hasher::new();
-        hasher.update(b"riskmesh state 1\n");
+        hasher.update(b"riskmesh state 2\n");
         Self { hasher, buffer: Vec::with_capacity(2 * PIECE) }
     }
 
@@ -88,36 +94,45 @@ impl StateHasher {
         }
     }
 
-    /// One hour of the account.
+    /// One hour of the account. Which form it has depends on its state alone.
     pub fn hour(&mut self, hour: &HourState) {
         let out = self.room();
-        out.push(HOUR);
-        hour.encode_into(out);
+        match hour.kept() {
+            Kept::One(row) => {
+                let mut short = Short::<COMPACT>::new();
+                short.byte(ROW);
+                short.signed(hour.hour.number());
+                row.put(&mut short);
+                out.extend_from_slice(short.as_slice());
+            }
+            Kept::Many(_) => {
+                out.push(HOUR);
+                hour.encode_into(out);
+            }
+        }
     }
 
     /// One retained entry of the account.
     pub fn entry(&mut self, entry: &Entry) {
-        let out = self.room();
-        out.push(ENTRY);
-        put_i64(out, entry.at_ms);
-        put_u64(out, entry.account.number());
-        put_i64(out, entry.amount.minor());
-        out.extend_from_slice(entry.currency.as_bytes());
-        out.extend_from_slice(
-            entry.counterparty_country.as_ref().map_or(b"--", |country| country.as_bytes()),
-        );
-        out.push(entry.direction as u8);
-        out.push(entry.kind as u8);
-        out.push(entry.channel.map_or(u8::MAX, |channel| channel as u8));
-        let texts = [
-            entry.id.as_bytes(),
-            entry.transfer_id.as_ref().map_or(&[][..], |id| id.as_bytes()),
-            entry.counterparty.as_ref().map_or(&[][..], |id| id.as_bytes()),
-        ];
-        for text in texts {
-            put_len(out, text.len());
-            out.extend_from_slice(text);
+        let mut short = Short::<ENTRY_ROOM>::new();
+        short.byte(ENTRY);
+        short.signed(entry.at_ms);
+        short.number(entry.account.number());
+        short.signed(entry.amount.minor());
+        short.array(entry.currency.as_bytes());
+        short.array(entry.counterparty_country.as_ref().map_or(b"--", |country| country.as_bytes()));
+        let channel = entry.channel.map_or(u8::MAX, |channel| channel as u8);
+        short.array(&[entry.direction as u8, entry.kind as u8, channel]);
+        short.text(entry.id.padded(), entry.id.as_bytes().len());
+        match &entry.transfer_id {
+            Some(id) => short.text(id.padded(), id.as_bytes().len()),
+            None => short.zeros(1),
         }
+        match &entry.counterparty {
+            Some(party) => short.text(party.padded(), party.as_bytes().len()),
+            None => short.zeros(1),
+        }
+        self.room().extend_from_slice(short.as_slice());
     }
 
     /// The hash of all that was fed.

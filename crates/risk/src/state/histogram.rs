@@ -17,7 +17,7 @@ const SUB: u64 = 1 << SUB_BITS;
 /// Counts per bucket, sparse, in the order of the buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    buckets: SmallVec<[(u16, u64); 2]>,
+    buckets: SmallVec<[(u16, u64); 4]>,
 }
 
 /// Which bucket a value belongs to: the octave above the linear part, then its top five bits below the leading one.
@@ -80,7 +80,7 @@ impl Histogram {
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, Error> {
         let n = from.len(2)?;
-        let mut buckets: SmallVec<[(u16, u64); 2]> = SmallVec::with_capacity(n);
+        let mut buckets: SmallVec<[(u16, u64); 4]> = SmallVec::with_capacity(n);
         for _ in 0..n {
             let at = u16::try_from(from.u64()?).map_err(|_| Error::NotCanonical)?;
             let count = from.u64()?;

@@ -43,7 +43,7 @@ impl HourState {
     fn of_canonical(hour: Hour, rows: &[&Entry]) -> Self {
         let kept = match rows {
             [entry] => Kept::One(Row::of(entry)),
-            _ => Kept::Many(Box::new(State::of(rows.iter().map(|entry| Row::of(entry))))),
+            _ => Kept::Many(State::of(rows.iter().map(|entry| Row::of(entry)))),
         };
         Self { hour, kept }
     }

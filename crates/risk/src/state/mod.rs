@@ -23,8 +23,8 @@ pub use moments::{Flow, Moments};
 
 use smallvec::SmallVec;
 
-pub(crate) use self::{hour::Kept, row::Row};
 use self::codec::{Reader, canonical, put_len};
+pub(crate) use self::{hour::Kept, row::Row};
 use crate::{
     code::{Country, Currency},
     entry::{Channel, Direction, Kind},
@@ -57,7 +57,7 @@ pub struct CurrencyState {
     pub channels: [Flow; Channel::COUNT + 1],
     /// By the other side's country, ascending. `None` comes first: it holds entries that have another side (anything but
     /// cash and fees) whose country is not known.
-    pub countries: SmallVec<[(Option<Country>, Flow); 1]>,
+    pub countries: SmallVec<[(Option<Country>, Flow); 4]>,
     /// Quantiles over both directions.
     pub amounts: Histogram,
 }
@@ -161,7 +161,7 @@ impl CurrencyState {
 /// What is kept of a set of entries of one account. The empty state is the identity of [`Self::merge`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Ascending by currency. Most accounts have one, which is held in place: there are as many states as hours.
+    /// Ascending by currency. Most accounts have one, which is held in place.
     pub currencies: SmallVec<[CurrencyState; 1]>,
     /// Different counterparties, by [`Direction::index`].
     pub counterparties: [Distinct; Direction::COUNT],
@@ -169,8 +169,8 @@ pub struct State {
 
 impl State {
     /// Of rows that are different entries: the caller has dropped repeats, see [`crate::entry::canonical`].
-    fn of(rows: impl IntoIterator<Item = Row>) -> Self {
-        let mut this = Self::default();
+    fn of(rows: impl IntoIterator<Item = Row>) -> Box<Self> {
+        let mut this = Box::<Self>::default();
         rows.into_iter().for_each(|row| this.add(&row));
         this
     }

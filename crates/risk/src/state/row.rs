@@ -10,6 +10,9 @@ use crate::{
 /// Room for the bytes of an hour with one row, and for what [`Short`] wants besides.
 pub(super) const LONGEST: usize = 192;
 
+/// The same for the bytes of [`Row::put`] after a mark and a number.
+pub(super) const COMPACT: usize = 64;
+
 /// One entry, as far as a state knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -51,7 +54,7 @@ impl Row {
             country: sums.countries.first().and_then(|(country, _)| *country),
         };
         // What is in a state may also come from foreign bytes, which can hold what no entry makes.
-        (State::of([row]) == *state).then_some(row)
+        (*State::of([row]) == *state).then_some(row)
     }
 
     pub(crate) fn channel_index(&self) -> usize {
@@ -63,19 +66,34 @@ impl Row {
         self.country.is_some() || !matches!(self.kind, Kind::Cash | Kind::Fee)
     }
 
+    /// The fields, one after the other: fewer bytes, for what need not be read again.
+    pub(super) fn put(&self, out: &mut Short<COMPACT>) {
+        out.number(self.minor);
+        out.array(self.currency.as_bytes());
+        out.array(self.country.as_ref().map_or(b"--", |country| country.as_bytes()));
+        out.array(&[self.direction as u8, self.kind as u8, self.channel_index() as u8]);
+        match self.party {
+            Some(party) => {
+                out.byte(1);
+                out.array(&party.to_be_bytes());
+            }
+            None => out.zeros(1),
+        }
+    }
+
     /// What [`State::encode`] would put of the state of this row alone.
     pub(super) fn encode(&self, out: &mut Short<LONGEST>) {
         let mut flow = Short::<32>::new();
         flow.byte(1);
-        flow.number(u128::from(self.minor));
+        flow.number(self.minor);
         let mut minor = Short::<32>::new();
-        minor.number(u128::from(self.minor));
+        minor.number(self.minor);
 
         out.byte(1);
         out.array(self.currency.as_bytes());
         out.zeros(self.direction.index());
         out.short(&flow);
-        out.number(u128::from(self.minor) * u128::from(self.minor));
+        out.large(u128::from(self.minor) * u128::from(self.minor));
         out.short(&minor);
         out.short(&minor);
         out.zeros(Direction::COUNT - 1 - self.direction.index());
@@ -91,7 +109,7 @@ impl Row {
             out.short(&flow);
         }
         out.byte(1);
-        out.number(u128::from(bucket(self.minor)));
+        out.number(u64::from(bucket(self.minor)));
         out.byte(1);
         out.zeros(self.direction.index());
         match self.party {

@@ -2,6 +2,9 @@
 
 use super::codec::{leb56, zigzag};
 
+/// What eight bytes of LEB128 hold.
+const LOW_BITS: u32 = 56;
+
 /// At most `N` bytes. Those beyond the length are zero, so zeros need only be passed over.
 pub(super) struct Short<const N: usize> {
     bytes: [u8; N],
@@ -36,22 +39,37 @@ impl<const N: usize> Short<N> {
         self.len += other.len;
     }
 
+    /// The first of some bytes, of which the rest is zero, after how many they are.
+    pub(super) fn text<const M: usize>(&mut self, padded: &[u8; M], len: usize) {
+        self.number(len as u64);
+        self.bytes[self.len..self.len + M].copy_from_slice(padded);
+        self.len += len;
+    }
+
     /// The bytes of [`super::codec::put_i64`]: there must be room for eight more.
     pub(super) fn signed(&mut self, value: i64) {
-        self.number(u128::from(zigzag(value)));
+        self.number(zigzag(value));
+    }
+
+    /// The bytes of [`super::codec::put_u64`]: there must be room for eight more.
+    #[inline]
+    pub(super) fn number(&mut self, value: u64) {
+        if value >= 1 << LOW_BITS {
+            return self.large(u128::from(value));
+        }
+        let (word, len) = leb56(value);
+        self.bytes[self.len..self.len + 8].copy_from_slice(&word.to_le_bytes());
+        self.len += len;
     }
 
     /// The bytes of [`super::codec::put_u128`]: there must be room for eight more.
-    pub(super) fn number(&mut self, mut value: u128) {
-        const LOW: u128 = (1 << 56) - 1;
-        while value > LOW {
-            let (word, _) = leb56((value & LOW) as u64);
+    pub(super) fn large(&mut self, mut value: u128) {
+        while value >= 1 << LOW_BITS {
+            let (word, _) = leb56(value as u64 & ((1 << LOW_BITS) - 1));
             self.array(&(word | 0x8080_8080_8080_8080).to_le_bytes());
-            value >>= 56;
+            value >>= LOW_BITS;
         }
-        let (word, len) = leb56(value as u64);
-        self.bytes[self.len..self.len + 8].copy_from_slice(&word.to_le_bytes());
-        self.len += len;
+        self.number(value as u64);
     }
 }
 
@@ -68,8 +86,13 @@ mod tests {
             let mut expected = Vec::new();
             put_u128(&mut expected, value >> shift);
             let mut short = Short::<32>::new();
-            short.number(value >> shift);
+            short.large(value >> shift);
             prop_assert_eq!(short.as_slice(), &expected);
+            if let Ok(word) = u64::try_from(value >> shift) {
+                let mut other = Short::<32>::new();
+                other.number(word);
+                prop_assert_eq!(other.as_slice(), &expected);
+            }
             // What follows is not covered by what was written beyond the length.
             short.zeros(1);
             expected.push(0);

@@ -109,6 +109,36 @@ fn bytes_that_no_entry_makes_are_not_held_as_one_row() {
 }
 
 #[test]
+fn each_field_that_a_state_knows_changes_its_hash() {
+    let hash = |entry: &Entry| {
+        let mut hasher = StateHasher::new();
+        for hour in hours([entry]) {
+            hasher.hour(&hour);
+        }
+        hasher.finish().to_string()
+    };
+    let one = Entry { counterparty: Some(counterparty("x")), ..entry("a", 0) };
+    let others = [
+        Entry { at_ms: HOUR_MS, ..one },
+        Entry { direction: Direction::Debit, ..one },
+        Entry { amount: amount(10_001), ..one },
+        Entry { currency: Currency::new("USD").unwrap(), ..one },
+        Entry { counterparty: Some(counterparty("y")), ..one },
+        Entry { counterparty: None, ..one },
+        Entry { counterparty_country: Some(country("DE")), ..one },
+        Entry { kind: Kind::Card, ..one },
+        Entry { channel: Some(Channel::Mobile), ..one },
+        Entry { channel: None, ..one },
+    ];
+    let mut hashes: Vec<String> = others.iter().chain([&one]).map(hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), others.len() + 1);
+    // What it does not know changes nothing.
+    assert_eq!(hash(&Entry { at_ms: 1, ..entry("b", 0) }), hash(&entry("a", 0)));
+}
+
+#[test]
 fn sums_of_the_largest_amounts_stay_exact() {
     let rows: Vec<Entry> = (0..5_000)
         .map(|n| Entry { amount: amount(crate::Amount::MAX_MINOR), ..entry(&n.to_string(), n) })

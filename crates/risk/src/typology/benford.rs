@@ -31,6 +31,9 @@ impl Typology for Benford {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let Some(rule) = &input.model.behaviour.benford else { return Vec::new() };
+        if input.entries.len() < rule.min_count as usize {
+            return Vec::new();
+        }
         let mut entries = input.entries.to_vec();
         // Stable: within a group the canonical order stays.
         entries.sort_by_key(|entry| (entry.currency, entry.direction));

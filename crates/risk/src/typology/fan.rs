@@ -6,7 +6,7 @@
 
 use super::{
     Hit, Input, Tariff, Typology,
-    window::{Tally, findings},
+    window::{Tally, findings, is_dense},
 };
 use crate::{
     entry::{Direction, Entry},
@@ -69,14 +69,17 @@ fn tariff(rule: &model::Fan) -> Tariff {
 }
 
 fn detect(input: &Input<'_>, rule: &model::Fan, direction: Direction) -> Vec<Hit> {
-    let (entries, parties): (Vec<&Entry>, Vec<&Counterparty>) = input
-        .entries
-        .iter()
-        .filter(|entry| entry.direction == direction && rule.kinds.has(entry.kind))
-        .filter_map(|entry| Some((*entry, entry.counterparty.as_ref()?)))
-        .unzip();
+    let counts = |entry: &&&Entry| entry.direction == direction && rule.kinds.has(entry.kind);
+    let mut entries: Vec<&Entry> = Vec::with_capacity(input.entries.len());
+    entries.extend(input.entries.iter().filter(counts).filter(|entry| entry.counterparty.is_some()));
+    let length_ms = i64::from(rule.hours) * HOUR_MS;
+    if !is_dense(&entries, length_ms, rule.min_counterparties as usize) {
+        return Vec::new();
+    }
+    let parties: Vec<&Counterparty> =
+        entries.iter().filter_map(|entry| entry.counterparty.as_ref()).collect();
     let mut different = Different::new(&parties, rule.min_counterparties);
-    findings(&entries, i64::from(rule.hours) * HOUR_MS, &mut different)
+    findings(&entries, length_ms, &mut different)
         .into_iter()
         .filter_map(|range| Hit::new(input.account, rule.points, &entries[range]))
         .collect()

@@ -47,6 +47,10 @@ impl Typology for GatherScatter {
         let Some(account) = network.place(input.account) else { return Found::default() };
         let (came, went): (Vec<usize>, Vec<usize>) =
             (network.received(account).collect(), network.paid(account).collect());
+        // Each party takes a payment at least.
+        if came.len().min(went.len()) < rule.min_counterparties as usize {
+            return Found::default();
+        }
         let (mut gathered, mut scattered) = (Side::default(), Side::default());
         let mut joined = Joined::new(network);
         let span_ms = i64::from(rule.hours) * HOUR_MS;

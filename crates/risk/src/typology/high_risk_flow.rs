@@ -5,7 +5,7 @@
 //! BSA/AML Examination Manual, Appendix F (funds transfers to and from higher-risk geographic locations).
 
 use super::{Hit, Input, Tariff, Typology};
-use crate::{entry::Entry, model::Model, refdata::Listing, score::ReasonCode, time::Day};
+use crate::{entry::Entry, fx::Exchange, model::Model, refdata::Listing, score::ReasonCode, time::Day};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +28,28 @@ impl Typology for HighRiskFlow {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let Some(rule) = &input.model.behaviour.high_risk_flow else { return Vec::new() };
-        let (lists, rates) = (input.refdata.countries(), input.refdata.rates());
+        let lists = input.refdata.countries();
+        let is_listed = |entry: &Entry| {
+            entry.counterparty_country.is_some_and(|country| lists.listing(country) != Listing::Unlisted)
+        };
+        let min_count = rule.min_count as usize;
+        if input.entries.iter().filter(|entry| is_listed(entry)).count() < min_count {
+            return Vec::new();
+        }
+        let mut exchange = Exchange::new(input.refdata.rates());
         let mut listed: Vec<&Entry> = Vec::new();
         let (mut risky, mut total) = (0_u128, 0_u128);
         for entry in input.entries {
-            let Some(rate) = rates.rate(entry.currency, Day::of(entry.at_ms)) else { continue };
-            let minor = u128::from(entry.amount.minor().unsigned_abs());
-            let amount = rate.convert(minor, entry.currency, rates.base());
+            let Some(factor) = exchange.factor(entry.currency, Day::of(entry.at_ms)) else { continue };
+            let amount = factor.convert(u128::from(entry.amount.minor().unsigned_abs()));
             total = total.saturating_add(amount);
-            if entry.counterparty_country.is_some_and(|country| lists.listing(country) != Listing::Unlisted) {
+            if is_listed(entry) {
                 risky = risky.saturating_add(amount);
                 listed.push(entry);
             }
         }
         let share = risky.saturating_mul(10_000) >= total.saturating_mul(u128::from(rule.share_bp));
-        if listed.len() < rule.min_count as usize || risky == 0 || !share {
+        if listed.len() < min_count || risky == 0 || !share {
             return Vec::new();
         }
         Hit::new(input.account, rule.points, &listed).into_iter().collect()

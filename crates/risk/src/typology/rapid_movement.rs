@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::{Hit, Input, Tariff, Typology};
 use crate::{
     entry::{Direction, Entry},
@@ -37,14 +39,14 @@ impl Typology for RapidMovement {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let rule = &input.model.behaviour.rapid_movement;
-        let mut entries: Vec<&Entry> =
-            input.entries.iter().copied().filter(|entry| rule.kinds.has(entry.kind)).collect();
+        let mut entries: Vec<&Entry> = Vec::with_capacity(input.entries.len());
+        entries.extend(input.entries.iter().filter(|entry| rule.kinds.has(entry.kind)));
         entries.sort_by_key(|entry| entry.currency);
         let mut hits: Vec<Hit> = entries
             .chunk_by(|a, b| a.currency == b.currency)
             .flat_map(|group| {
                 let min_in = u128::from(rule.min_in.minor(group[0].currency));
-                let moved = Matching::run(group, rule);
+                let moved = if received(group) < min_in { Vec::new() } else { Matching::run(group, rule) };
                 joined(moved)
                     .into_iter()
                     .filter(move |chain| chain.received >= min_in)
@@ -56,12 +58,18 @@ impl Typology for RapidMovement {
     }
 }
 
+/// All that came.
+fn received(group: &[&Entry]) -> u128 {
+    let credits = group.iter().filter(|entry| entry.direction == Direction::Credit);
+    credits.map(|entry| u128::from(entry.amount.minor().unsigned_abs())).sum()
+}
+
 /// A receipt, and what of it has left through which entries.
 struct Lot {
     at: usize,
     amount: u64,
     left: u64,
-    out: Vec<usize>,
+    out: SmallVec<[usize; 2]>,
 }
 
 impl Lot {
@@ -80,12 +88,14 @@ struct Matching<'a> {
 impl<'a> Matching<'a> {
     /// The receipts that moved on, oldest first.
     fn run(group: &[&Entry], rule: &'a model::RapidMovement) -> Vec<Lot> {
-        let mut this = Self { rule, open: VecDeque::new(), moved: Vec::new() };
+        let mut this = Self { rule, open: VecDeque::with_capacity(group.len()), moved: Vec::new() };
         let stay_ms = i64::from(rule.hours) * HOUR_MS;
         for (at, entry) in group.iter().enumerate() {
             let amount = entry.amount.minor().unsigned_abs();
             match entry.direction {
-                Direction::Credit => this.open.push_back(Lot { at, amount, left: amount, out: Vec::new() }),
+                Direction::Credit => {
+                    this.open.push_back(Lot { at, amount, left: amount, out: SmallVec::new() });
+                }
                 Direction::Debit => {
                     let oldest_ms = entry.at_ms.saturating_sub(stay_ms);
                     while this.open.front().is_some_and(|lot| group[lot.at].at_ms < oldest_ms) {

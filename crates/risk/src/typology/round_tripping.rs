@@ -116,7 +116,7 @@ impl Walk<'_> {
     fn go_on(&mut self, bounds: Bounds, turned: bool) -> bool {
         let network = self.network;
         let (Some(first), Some(last)) = (self.path.first(), self.path.last()) else { return true };
-        let (first, last) = (network.flows()[*first], network.flows()[*last]);
+        let (first, last) = (&network.flows()[*first], &network.flows()[*last]);
         let (mut from_ms, mut to_ms) =
             (bounds.to_ms.saturating_sub(self.span_ms), bounds.from_ms.saturating_add(self.span_ms));
         if self.rule.in_order && turned {
@@ -126,7 +126,7 @@ impl Walk<'_> {
             if !self.steps.take() {
                 return false;
             }
-            let flow = network.flows()[*at];
+            let flow = &network.flows()[*at];
             let (least, most) = (bounds.least.min(flow.amount), bounds.most.max(flow.amount));
             // Once earlier than the one before: there the round began. What comes then is no later than the first of the path.
             let turns = self.rule.in_order && !turned && flow.at_ms < last.at_ms;

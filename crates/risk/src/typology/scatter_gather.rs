@@ -5,12 +5,10 @@
 //! hit. Source: the scatter-gather alert pattern of IBM's AMLSim (Weber et al., arXiv:1812.00076); FFIEC BSA/AML Examination Manual,
 //! Appendix F (funds transferred through several accounts to one beneficiary). Patterns that share a payment are one hit.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Found, Hit, Input, Tariff, Typology, joined::Joined};
 use crate::{
     model::{self, Model},
-    network::{Network, Steps},
+    network::{Flow, Network, Steps},
     score::ReasonCode,
     time::DAY_MS,
 };
@@ -49,7 +47,7 @@ impl Typology for ScatterGather {
             network,
             account,
             span_ms: i64::from(rule.days) * DAY_MS,
-            legs: BTreeMap::new(),
+            legs: Vec::new(),
             steps: network.steps(),
         };
         let mut joined = Joined::new(network);
@@ -66,8 +64,8 @@ struct Search<'a> {
     network: &'a Network,
     account: usize,
     span_ms: i64,
-    /// By payer and receiver.
-    legs: BTreeMap<(usize, usize), BTreeSet<Leg>>,
+    /// With payer and receiver. The same one may be found more than once.
+    legs: Vec<((usize, usize), Leg)>,
     steps: Steps,
 }
 
@@ -81,15 +79,17 @@ impl<'a> Search<'a> {
         for second in self.network.received(account) {
             self.legs_to(second)?;
         }
-        let mut through = BTreeSet::new();
+        let mut through = Vec::new();
         for first in self.network.received(account) {
             for second in self.onward(first).iter().copied() {
                 self.steps.take().then_some(())?;
                 if self.is_leg(first, second) {
-                    through.insert((self.network.flows()[first].from, self.network.flows()[second].to));
+                    through.push((self.network.flows()[first].from, self.network.flows()[second].to));
                 }
             }
         }
+        through.sort_unstable();
+        through.dedup();
         for (payer, receiver) in through {
             for first in self.network.paid(payer) {
                 self.legs_from(first, Some(receiver))?;
@@ -137,7 +137,7 @@ impl<'a> Search<'a> {
 
     fn add(&mut self, first: usize, second: usize) {
         let ends = (self.network.flows()[first].from, self.network.flows()[second].to);
-        self.legs.entry(ends).or_default().insert((first, second));
+        self.legs.push((ends, (first, second)));
     }
 
     /// Joins the legs of every window that has enough parties between. A window begins with a leg's first payment. `None` if there are
@@ -145,14 +145,20 @@ impl<'a> Search<'a> {
     fn join(&mut self, joined: &mut Joined) -> Option<()> {
         let flows = self.network.flows();
         let many = self.rule.min_between as usize;
-        for ((payer, receiver), legs) in std::mem::take(&mut self.legs) {
-            let at_an_end = [payer, receiver].contains(&self.account);
-            let parties: BTreeSet<usize> = legs.iter().map(|leg| flows[leg.0].to).collect();
-            if parties.len() < many {
+        // By payer and receiver, and then in the order of time: payments are numbered so.
+        let mut legs = std::mem::take(&mut self.legs);
+        legs.sort_unstable();
+        legs.dedup();
+        for group in legs.chunk_by(|a, b| a.0 == b.0) {
+            if group.len() < many {
                 continue;
             }
-            // Payments are numbered in the order of time, and so are legs by their first ones.
-            let legs: Vec<Leg> = legs.into_iter().collect();
+            let (payer, receiver) = group[0].0;
+            let at_an_end = [payer, receiver].contains(&self.account);
+            let legs: Vec<Leg> = group.iter().map(|(_, leg)| *leg).collect();
+            if parties(flows, &legs) < many {
+                continue;
+            }
             for (start, first) in legs.iter().enumerate() {
                 let until_ms = flows[first.0].at_ms.saturating_add(self.span_ms);
                 let mut within = Vec::new();
@@ -162,12 +168,20 @@ impl<'a> Search<'a> {
                         within.push(*leg);
                     }
                 }
-                let parties: BTreeSet<usize> = within.iter().map(|leg| flows[leg.0].to).collect();
-                if parties.len() >= many && (at_an_end || parties.contains(&self.account)) {
+                let is_between = || within.iter().any(|leg| flows[leg.0].to == self.account);
+                if within.len() >= many && parties(flows, &within) >= many && (at_an_end || is_between()) {
                     joined.join(within.into_iter().flat_map(|leg| [leg.0, leg.1]));
                 }
             }
         }
         Some(())
     }
+}
+
+/// How many different parties are between.
+fn parties(flows: &[Flow], legs: &[Leg]) -> usize {
+    let mut parties: Vec<usize> = legs.iter().map(|leg| flows[leg.0].to).collect();
+    parties.sort_unstable();
+    parties.dedup();
+    parties.len()
 }

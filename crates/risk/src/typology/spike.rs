@@ -5,7 +5,7 @@
 //! and those without do not count. Source: FFIEC BSA/AML Examination Manual, Appendix F ("activity inconsistent with the customer's
 //! normal pattern"); Tazama, rule "transaction volume anomaly".
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use super::sigma::Past;
 use super::{Hit, Input, Tariff, Typology};
@@ -14,6 +14,7 @@ use crate::{
     entry::{Direction, Entry},
     model::Model,
     score::ReasonCode,
+    state::HourState,
     time::Day,
 };
 
@@ -38,25 +39,24 @@ impl Typology for Spike {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let Some(rule) = &input.model.behaviour.spike else { return Vec::new() };
-        // Hours are ascending, and so are the days of each.
-        let mut days: BTreeMap<(Currency, Direction), Vec<(i32, u128)>> = BTreeMap::new();
-        for hour in input.hours {
-            let day = hour.hour.day().number();
-            hour.for_each_sum(|currency, direction, sum| {
-                let days = days.entry((currency, direction)).or_default();
-                match days.last_mut().filter(|last| last.0 == day) {
-                    Some((_, total)) => *total = total.saturating_add(sum),
-                    None => days.push((day, sum)),
-                }
-            });
-        }
         let retained: Vec<i32> = retained_days(input.entries);
+        let Some(first) = retained.first() else { return Vec::new() };
+        let large = |days: &Days| {
+            let min_total = u128::from(rule.min_total.minor(days.of.0));
+            days.totals.iter().any(|(_, total)| *total >= min_total)
+        };
+        // Few accounts have a day that is large enough: what was before need not be added up for the others.
+        let since = input.hours.partition_point(|hour| hour.hour.day().number() < *first);
+        if !totals(&input.hours[since..]).iter().any(large) {
+            return Vec::new();
+        }
         let mut hits = Vec::new();
-        for ((currency, direction), totals) in &days {
+        for Days { of: (currency, direction), totals } in &totals(input.hours) {
+            let min_total = u128::from(rule.min_total.minor(*currency));
             for day in &retained {
                 let Ok(at) = totals.binary_search_by_key(day, |(day, _)| *day) else { continue };
                 let total = totals[at].1;
-                if total < u128::from(rule.min_total.minor(*currency)) {
+                if total < min_total {
                     continue;
                 }
                 let from = day.saturating_sub(rule.history_days as i32);
@@ -83,6 +83,33 @@ impl Typology for Spike {
         hits.sort_by_key(|hit| (hit.from_ms, hit.transactions.first().copied()));
         hits
     }
+}
+
+/// The totals of one currency and direction, by day, ascending.
+struct Days {
+    of: (Currency, Direction),
+    totals: Vec<(i32, u128)>,
+}
+
+/// What hours add up to: they are ascending, and so are the days of each. Few accounts have more than one currency.
+fn totals(hours: &[&HourState]) -> SmallVec<[Days; 4]> {
+    let mut days: SmallVec<[Days; 4]> = SmallVec::new();
+    for hour in hours {
+        let day = hour.hour.day().number();
+        hour.for_each_sum(|currency, direction, sum| {
+            let at = days.iter().position(|one| one.of == (currency, direction));
+            let at = at.unwrap_or_else(|| {
+                days.push(Days { of: (currency, direction), totals: Vec::with_capacity(hours.len()) });
+                days.len() - 1
+            });
+            let totals = &mut days[at].totals;
+            match totals.last_mut().filter(|last| last.0 == day) {
+                Some((_, total)) => *total = total.saturating_add(sum),
+                None => totals.push((day, sum)),
+            }
+        });
+    }
+    days
 }
 
 /// The days of which entries are retained.

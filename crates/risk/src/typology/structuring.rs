@@ -32,6 +32,9 @@ impl Typology for Structuring {
     fn detect(&self, input: &Input<'_>) -> Vec<Hit> {
         let mut suspicious: Vec<&Entry> =
             input.entries.iter().copied().filter(|entry| is_just_below(entry, input.model)).collect();
+        if suspicious.len() < input.model.behaviour.structuring.min_count as usize {
+            return Vec::new();
+        }
         // Stable: within a group the canonical order stays.
         suspicious.sort_by_key(|entry| (entry.currency, entry.direction));
         let groups = suspicious.chunk_by(|a, b| (a.currency, a.direction) == (b.currency, b.direction));
@@ -43,9 +46,12 @@ impl Typology for Structuring {
 
 fn is_just_below(entry: &Entry, model: &Model) -> bool {
     let rule = &model.behaviour.structuring;
+    if !rule.kinds.has(entry.kind) {
+        return false;
+    }
     let threshold = u128::from(rule.threshold.minor(entry.currency));
     let minor = u128::from(entry.amount.minor().unsigned_abs());
-    rule.kinds.has(entry.kind) && minor < threshold && minor * 10_000 >= threshold * u128::from(rule.floor_bp)
+    minor < threshold && minor * 10_000 >= threshold * u128::from(rule.floor_bp)
 }
 
 fn of_group(group: &[&Entry], input: &Input<'_>) -> Vec<Hit> {

@@ -36,6 +36,12 @@ pub(super) fn findings(entries: &[&Entry], length_ms: i64, tally: &mut impl Tall
     found
 }
 
+/// Whether a window may hold `many` entries at all: if none does, none needs a closer look.
+pub(super) fn is_dense(entries: &[&Entry], length_ms: i64, many: usize) -> bool {
+    let many = many.max(1);
+    entries.windows(many).any(|window| window[many - 1].at_ms.saturating_sub(length_ms) <= window[0].at_ms)
+}
+
 /// Counts entries.
 pub(super) struct AtLeast {
     pub(super) min: usize,

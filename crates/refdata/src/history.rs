@@ -135,6 +135,10 @@ impl Fx for History {
         let own = quote(currency)?;
         if base == self.base { own.cross() } else { own.against(quote(base)?).cross() }
     }
+
+    fn knows(&self, currency: Currency, day: Day) -> bool {
+        currency == self.base || self.latest(currency, day).is_some()
+    }
 }
 
 /// As scores use them.

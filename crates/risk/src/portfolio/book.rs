@@ -73,6 +73,13 @@ impl Book {
         })
     }
 
+    /// The same, together by instrument.
+    pub(super) fn by_instrument(&self) -> impl Iterator<Item = (&str, Vec<(&str, Quantity)>)> {
+        self.sorted().map(|(instrument, by)| {
+            (instrument, by.iter().map(|(counterparty, held)| (&**counterparty, Quantity(*held))).collect())
+        })
+    }
+
     /// How many instruments are held.
     pub fn len(&self) -> usize {
         self.held.len()

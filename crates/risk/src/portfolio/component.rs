@@ -5,13 +5,12 @@
 //! portfolio value-at-risk", Journal of Risk 5, 2003). It sums exactly and needs no assumption, and as it looks at one day it is rough:
 //! a component less than 0 says that the position offset losses on that day.
 
-use super::{Book, Error, Minor, Pnl, Scenarios, tail, units::exact_minor};
+use super::{Book, Error, Minor, Pnl, Scenarios, tail, units::shares};
 use crate::code::Currency;
 
 /// The components of the value at risk at a level, by instrument in the order of the book; none where there are no scenarios.
 ///
-/// Of scenarios with the same loss the oldest counts first. Each component is rounded down, and what is then left of the whole goes, one
-/// minor unit each, to those that lost most by it, the first among equals.
+/// Of scenarios with the same loss the oldest counts first. Components are rounded so that they sum to the whole: see [`shares`].
 pub fn components(
     book: &Book,
     scenarios: &Scenarios,
@@ -25,23 +24,12 @@ pub fn components(
     let Some(at) = tail::rank(order.len(), level_bp).checked_sub(1).map(|rank| order[rank]) else {
         return Ok(Vec::new());
     };
-    let mut parts = Vec::with_capacity(book.len());
-    let mut rests = Vec::with_capacity(book.len());
-    let unit = exact_minor(base);
-    for (instrument, quantity) in book.positions() {
+    let losses = book.positions().map(|(instrument, quantity)| {
         let gain = scenarios.needed(instrument)?.gains[at];
-        let loss = -gain.checked_mul(quantity.0).ok_or(Error::Range)?;
-        parts.push(Minor(loss.div_euclid(unit)));
-        rests.push((std::cmp::Reverse(loss.rem_euclid(unit)), parts.len() - 1));
-    }
-    rests.sort_unstable();
-    let left = (-gains[at] - parts.iter().copied().sum()).0;
-    // The parts are less than one minor unit each below their losses: there are no more units left than parts.
-    rests
-        .iter()
-        .take(usize::try_from(left).unwrap_or(0))
-        .for_each(|(_, at)| parts[*at] = parts[*at] + Minor(1));
-    Ok(parts)
+        Ok(-gain.checked_mul(quantity.0).ok_or(Error::Range)?)
+    });
+    let losses = losses.collect::<Result<Vec<_>, Error>>()?;
+    Ok(shares(&losses, -gains[at], base))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Book, Error, Market, Minor, Quantity, Scenarios};
+use super::{Book, Error, Market, Minor, Quantity, Scenarios, units::shares};
 use crate::code::Currency;
 
 /// Parts of one that shares are counted in.
@@ -71,8 +71,15 @@ impl Exposures {
             group(&mut currencies, instrument.currency.as_str(), value);
             group(&mut sectors, instrument.sector.as_deref().unwrap_or_default(), value);
         }
-        for (instrument, counterparty, quantity) in book.lots() {
-            group(&mut counterparties, counterparty, value(scenarios, instrument, quantity, market.base)?);
+        for (instrument, lots) in book.by_instrument() {
+            // What is held with each counterparty sums to the position, to the last minor unit.
+            let exact = lots.iter().map(|(_, quantity)| exact(scenarios, instrument, *quantity));
+            let exact = exact.collect::<Result<Vec<_>, Error>>()?;
+            let quantity = Quantity(lots.iter().fold(0, |sum, (_, quantity)| quantity.0.saturating_add(sum)));
+            let whole = value(scenarios, instrument, quantity, market.base)?;
+            for ((counterparty, _), value) in lots.iter().zip(shares(&exact, whole, market.base)) {
+                group(&mut counterparties, counterparty, value);
+            }
         }
         Ok(Self {
             all,
@@ -91,8 +98,13 @@ pub(super) fn value(
     quantity: Quantity,
     base: Currency,
 ) -> Result<Minor, Error> {
+    Ok(Minor::of_exact(exact(scenarios, instrument, quantity)?, base))
+}
+
+/// The same in 10^-18 of the base.
+fn exact(scenarios: &Scenarios, instrument: &str, quantity: Quantity) -> Result<i128, Error> {
     let unit = scenarios.needed(instrument)?.value;
-    Ok(Minor::of_exact(unit.checked_mul(quantity.0).ok_or(Error::Range)?, base))
+    unit.checked_mul(quantity.0).ok_or(Error::Range)
 }
 
 fn group(groups: &mut BTreeMap<Box<str>, Totals>, key: &str, value: Minor) {
@@ -140,8 +152,23 @@ fn half_up(numerator: u128, denominator: u128) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{World, model};
+    use super::super::testing::{World, books, model};
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_grouping_nets_to_the_whole(book in books(), seed in 0_u64..20) {
+            let world = World::random(seed);
+            let exposures = Exposures::of(&book, &world.market(), &world.all_scenarios(&model(40))).unwrap();
+            let net = |groups: &[Exposure]| groups.iter().map(|group| group.totals.net()).sum::<Minor>();
+            for groups in
+                [&exposures.counterparties, &exposures.countries, &exposures.currencies, &exposures.sectors]
+            {
+                prop_assert_eq!(net(groups), exposures.all.net());
+            }
+        }
+    }
 
     #[test]
     fn positions_net_within_an_instrument_and_groups_are_gross_and_net() {

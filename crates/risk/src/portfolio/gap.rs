@@ -17,6 +17,8 @@ pub enum Error {
         days: usize,
         /// How many it takes.
         needed: usize,
+        /// What is held, each with how many there are of it.
+        held: Vec<(Box<str>, usize)>,
     },
     /// A number is beyond what 128 bits hold: a price or a rate that no market has.
     #[error("a value is beyond what can be computed")]
@@ -48,8 +50,10 @@ pub enum Lack {
     },
     /// An exchange rate on or before a day.
     Rate {
-        /// Of which currency.
+        /// What it is priced in.
         currency: Currency,
+        /// Which currency has no rate: that one, or the base.
+        of: Currency,
         /// Which day.
         day: Day,
     },
@@ -65,8 +69,11 @@ impl fmt::Display for Lack {
             Self::Price { from, until, days } => {
                 write!(f, "has no price that may be carried to {days} days from {from} to {until}")
             }
-            Self::Rate { currency, day } => {
-                write!(f, "is in {currency}, which has no rate for the base on or before {day}")
+            Self::Rate { currency, of, day } if currency == of => {
+                write!(f, "is in {currency}, which has no rate on or before {day}")
+            }
+            Self::Rate { currency, of, day } => {
+                write!(f, "is in {currency}, and the base, {of}, has no rate on or before {day}")
             }
         }
     }

@@ -55,6 +55,9 @@ impl Cross {
 pub trait Fx: fmt::Debug + Send + Sync {
     /// Units of `currency` for one unit of `base` by the latest rate on or before a day; `None` where there is none.
     fn cross(&self, currency: Currency, base: Currency, day: Day) -> Option<Cross>;
+
+    /// Whether a currency has a rate on or before a day, or is the one that rates are told in.
+    fn knows(&self, currency: Currency, day: Day) -> bool;
 }
 
 /// What is known of an instrument.

@@ -61,7 +61,7 @@ impl Scenarios {
         if known.is_empty() {
             return Ok(Self { as_of, days: Box::default(), factors: BTreeMap::new() });
         }
-        let days = days(known.iter().map(|(_, instrument)| *instrument), as_of, model.scenarios.days + 1)?;
+        let days = days(&known, as_of, model.scenarios.days + 1)?;
         let mut factors = BTreeMap::new();
         for (id, instrument) in known {
             match factor(model, market, instrument, &days, as_of)? {
@@ -110,19 +110,16 @@ impl Scenarios {
 }
 
 /// The latest `count` days up to `as_of`.
-fn days<'a>(
-    instruments: impl Iterator<Item = &'a Instrument>,
-    as_of: Day,
-    count: usize,
-) -> Result<Box<[Day]>, Error> {
-    let of = |instrument: &'a Instrument| {
+fn days(known: &[(&str, &Instrument)], as_of: Day, count: usize) -> Result<Box<[Day]>, Error> {
+    let of = |instrument: &Instrument| {
         let days = instrument.prices.iter().rev().map(|(day, _)| *day);
         // Days beyond the latest `count` of one instrument are beyond the latest of all.
-        days.filter(move |day| *day <= as_of && !is_weekend(*day)).take(count)
+        days.filter(move |day| *day <= as_of && !is_weekend(*day)).take(count).collect::<Vec<Day>>()
     };
-    let all: BTreeSet<Day> = instruments.flat_map(of).collect();
+    let all: BTreeSet<Day> = known.iter().flat_map(|(_, instrument)| of(instrument)).collect();
     if all.len() < count {
-        return Err(Error::History { days: all.len(), needed: count });
+        let held = known.iter().map(|(id, instrument)| ((*id).into(), of(instrument).len())).collect();
+        return Err(Error::History { days: all.len(), needed: count, held });
     }
     Ok(all.iter().skip(all.len() - count).copied().collect())
 }
@@ -156,7 +153,8 @@ fn factor(
     let mut known = Vec::with_capacity(days.len() + 1);
     for day in days.iter().chain([&as_of]) {
         let Some(cross) = market.fx.cross(currency, market.base, *day) else {
-            return Ok(Err(Lack::Rate { currency, day: *day }));
+            let of = if market.fx.knows(currency, *day) { market.base } else { currency };
+            return Ok(Err(Lack::Rate { currency, of, day: *day }));
         };
         known.extend(price(day).map(|price| (price, cross)));
     }
@@ -256,12 +254,19 @@ mod tests {
         assert_eq!(
             missing(&["A", "B", "C"], "2026-01-20"),
             [
-                "B is in JPY, which has no rate for the base on or before 2026-01-05",
+                "B is in JPY, which has no rate on or before 2026-01-05",
                 "C has no price that may be carried to 2 days from 2026-01-05 to 2026-01-06"
             ]
         );
         let history = world.scenarios(&model(2), &["A"], "2026-01-06").unwrap_err();
-        assert_eq!(history, Error::History { days: 2, needed: 3 });
+        assert_eq!(history, Error::History { days: 2, needed: 3, held: vec![("A".into(), 2)] });
+        let francs = Market { base: crate::Currency::of(b"CHF"), ..world.market() };
+        let base = Scenarios::new(&model(1), &francs, ["A"].into_iter(), day("2026-01-06")).unwrap_err();
+        let Error::Missing(gaps) = base else { panic!("{base:?}") };
+        assert_eq!(
+            gaps[0].lack.to_string(),
+            "is in EUR, and the base, CHF, has no rate on or before 2026-01-05"
+        );
         assert!(world.scenarios(&model(2), &[], "2026-01-06").unwrap().days().is_empty());
     }
 }

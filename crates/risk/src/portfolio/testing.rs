@@ -40,7 +40,13 @@ impl Fx for Rates {
             return Some(Cross::ONE);
         }
         let from = (currency, Day::parse("0000-01-01").unwrap());
-        self.0.range(from..=(currency, day)).next_back().map(|(_, cross)| *cross)
+        // They are against the euro.
+        let cross = self.0.range(from..=(currency, day)).next_back().map(|(_, cross)| *cross);
+        cross.filter(|_| base == Currency::EUR)
+    }
+
+    fn knows(&self, currency: Currency, day: Day) -> bool {
+        self.cross(currency, Currency::EUR, day).is_some()
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Minor(pub i128);
 impl Minor {
     /// An exact value, in 10^-18 of the base, to the nearest minor unit.
     pub(super) fn of_exact(exact: i128, base: Currency) -> Self {
-        Self(div_round(exact, 10_i128.pow(EXACT_PLACES - base.exponent())))
+        Self(div_round(exact, exact_minor(base)))
     }
 
     /// How far it is from 0.
@@ -37,8 +37,23 @@ impl Minor {
 }
 
 /// Exact values of one minor unit.
-pub(super) fn exact_minor(base: Currency) -> i128 {
+fn exact_minor(base: Currency) -> i128 {
     10_i128.pow(EXACT_PLACES - base.exponent())
+}
+
+/// Exact values in whole minor units that sum to `whole`, by the largest remainder: each is rounded down, and what is then left of the whole
+/// goes, one minor unit each, to those that lost most by it, the first among equals. `whole` is the rounded sum of the values.
+pub(super) fn shares(exact: &[i128], whole: Minor, base: Currency) -> Vec<Minor> {
+    let unit = exact_minor(base);
+    let mut parts: Vec<Minor> = exact.iter().map(|value| Minor(value.div_euclid(unit))).collect();
+    let mut rests: Vec<_> =
+        exact.iter().enumerate().map(|(at, value)| (std::cmp::Reverse(value.rem_euclid(unit)), at)).collect();
+    rests.sort_unstable();
+    let left = (whole - parts.iter().copied().sum()).0;
+    // The parts are less than one minor unit each below their values: there are no more units left than parts.
+    let more = rests.iter().take(usize::try_from(left).unwrap_or(0));
+    more.for_each(|(_, at)| parts[*at] = parts[*at] + Minor(1));
+    parts
 }
 
 impl Add for Minor {
@@ -96,7 +111,32 @@ mod tests {
         assert_eq!(Minor::of_exact(-500_000_000_000_000_000, Currency::of(b"JPY")), Minor(-1));
     }
 
+    #[test]
+    fn shares_go_to_those_that_lost_most() {
+        let cents = |thousandths: i128| thousandths * 10_i128.pow(13);
+        let of = |exact: &[i128]| {
+            let exact: Vec<i128> = exact.iter().copied().map(cents).collect();
+            shares(&exact, Minor::of_exact(exact.iter().sum(), Currency::EUR), Currency::EUR)
+        };
+        assert_eq!(of(&[1_333, 1_333, 1_334]), [Minor(1), Minor(1), Minor(2)]);
+        assert_eq!(of(&[500, 500]), [Minor(1), Minor(0)]);
+        assert_eq!(of(&[-1_400, 2_800]), [Minor(-2), Minor(3)]);
+        assert_eq!(of(&[]), []);
+    }
+
     proptest! {
+        #[test]
+        fn shares_sum_to_the_whole_and_are_near(exact in prop::collection::vec(-10_i128.pow(24)..10_i128.pow(24), 0..20)) {
+            for base in [Currency::EUR, Currency::of(b"JPY"), Currency::of(b"KWD")] {
+                let whole = Minor::of_exact(exact.iter().sum(), base);
+                let parts = shares(&exact, whole, base);
+                prop_assert_eq!(parts.iter().copied().sum::<Minor>(), whole);
+                for (part, exact) in parts.iter().zip(&exact) {
+                    prop_assert!((part.0 * exact_minor(base) - exact).abs() < exact_minor(base));
+                }
+            }
+        }
+
         #[test]
         fn what_is_rounded_is_as_near_as_can_be(numerator in -1_000_000_i128..1_000_000, denominator in 1_i128..1_000) {
             let distance = (div_round(numerator, denominator) * denominator - numerator).abs();

@@ -232,8 +232,22 @@ impl From<ParseError> for Box<Error> {
         let mut error = Error::boxed(Kind::Body, parse.to_string());
         let (line, column, offset) = (parse.line, parse.column, parse.offset);
         error.location = Some(Location { line, column, offset });
-        let json = (parse.kind == ParseErrorKind::Syntax).then(|| "JSON".to_owned());
-        error.with_violation(parse.path, parse.message, parse.expected.or(json))
+        let expected = parse.expected.unwrap_or_else(|| expected(parse.kind).to_owned());
+        error.with_violation(parse.path, parse.message, Some(expected))
+    }
+}
+
+/// What would have been right, where the fault is in no single value.
+fn expected(kind: ParseErrorKind) -> &'static str {
+    match kind {
+        ParseErrorKind::Syntax => "JSON",
+        ParseErrorKind::Value => "a value as proto3 JSON writes it",
+        ParseErrorKind::Unknown => "a name of the message",
+        ParseErrorKind::Duplicate => "one value",
+        ParseErrorKind::Collision => "one value: in the path, the query or the body",
+        ParseErrorKind::TooDeep => "less depth",
+        ParseErrorKind::TooMany => "fewer members and elements",
+        ParseErrorKind::Behavior => "what is required, and nothing that is immutable",
     }
 }
 

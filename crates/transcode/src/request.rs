@@ -161,7 +161,11 @@ impl Woven {
         let behavior = behavior::of_body(route);
         match route.body {
             BodyRule::No => {
-                return Err(Error::boxed(ErrorKind::Body, "this method takes no body"));
+                return Err(Error::boxed(ErrorKind::Body, "this method takes no body").with_violation(
+                    "",
+                    "must be empty",
+                    Some("no body".to_owned()),
+                ));
             }
             BodyRule::Whole => {
                 let start = out.len();
@@ -216,7 +220,11 @@ fn select(
         if again { Err("given twice".to_owned()) } else { plans.select(route.output, route.response, value) };
     selection.map_err(|problem| {
         let text = format!("query parameter {key}: {problem}");
-        Error::boxed(ErrorKind::Query, text).with_violation(key, problem, None)
+        Error::boxed(ErrorKind::Query, text).with_violation(
+            key,
+            problem,
+            Some("names of fields of the answer".to_owned()),
+        )
     })
 }
 

@@ -52,8 +52,11 @@ impl Maker<'_> {
             return Some(json!(number));
         }
         let plan::Kind::Enum(id) = self.plan(field)?.kind else { return None };
-        let values = &self.engine.plans.get_enum(id).values;
-        let value = values.iter().find(|value| value.number == number)?;
+        let plan = self.engine.plans.get_enum(id);
+        if number == 0 && plan.silent_zero {
+            return None;
+        }
+        let value = plan.values.iter().find(|value| value.number == number)?;
         serde_json::from_slice(&value.quoted).ok()
     }
 }

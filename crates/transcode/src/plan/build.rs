@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, ExtensionDescriptor, FieldDescriptor,
-    MessageDescriptor, Syntax, Value,
+    Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, EnumValueDescriptor, ExtensionDescriptor,
+    FieldDescriptor, MessageDescriptor, Syntax, Value,
 };
 
 use super::behavior;
@@ -220,6 +220,7 @@ impl Context {
             shape,
             packed: field.packed,
             implicit: shape == Shape::Singular && !field.presence,
+            filled: !matches!(&field.kind, prost_reflect::Kind::Enum(e) if self.has_silent_zero(e)),
             oneof: field.oneof.map(|index| index as u32),
             json_key: key(&field.json_name),
             proto_key: key(&field.name),
@@ -257,6 +258,19 @@ impl Context {
         }
     }
 
+    fn spelling(&self, value: &EnumValueDescriptor) -> Option<String> {
+        let options = value.options();
+        let extension = self.resolved.enum_spelling.as_ref().filter(|e| options.has_extension(e))?;
+        options.get_extension(extension).as_str().map(str::to_owned)
+    }
+
+    /// Whether an enum spells its values, and not its zero: that one says nothing, as if the field were not there.
+    fn has_silent_zero(&self, descriptor: &EnumDescriptor) -> bool {
+        let (zeros, others): (Vec<_>, Vec<_>) = descriptor.values().partition(|value| value.number() == 0);
+        zeros.iter().all(|zero| self.spelling(zero).is_none())
+            && others.iter().any(|value| self.spelling(value).is_some())
+    }
+
     fn enumeration(&self, descriptor: &EnumDescriptor) -> Result<Enum, Error> {
         let mut names: Vec<(String, i32)> = Vec::new();
         let mut values: Vec<(i32, String)> = Vec::new();
@@ -264,12 +278,9 @@ impl Context {
         let mut declared: Vec<_> = descriptor.values().collect();
         declared.sort_by_key(|value| value.path().last().copied());
         for value in declared {
-            let spelling = self.resolved.enum_spelling.as_ref().filter(|e| value.options().has_extension(e));
-            let spelling =
-                spelling.and_then(|e| value.options().get_extension(e).as_str().map(str::to_owned));
             let stripped =
                 self.resolved.strip_enum_prefix.then(|| without_prefix(descriptor.name(), value.name()));
-            let printed = spelling.or(stripped).unwrap_or_else(|| value.name().to_owned());
+            let printed = self.spelling(&value).or(stripped).unwrap_or_else(|| value.name().to_owned());
             let mut read = vec![printed.clone(), value.name().to_owned()];
             if self.resolved.any_enum_case {
                 read.extend([printed.to_ascii_uppercase(), value.name().to_ascii_uppercase()]);
@@ -288,7 +299,9 @@ impl Context {
                 values.push((value.number(), printed));
             }
         }
-        let expected = values.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+        let silent_zero = self.has_silent_zero(descriptor);
+        let shown = values.iter().filter(|(number, _)| *number != 0 || !silent_zero);
+        let expected = shown.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
         values.sort_by_key(|(number, _)| *number);
         let index = |number: i32| values.binary_search_by_key(&number, |(n, _)| *n).unwrap_or_default();
         let names = Names::new(names.into_iter().map(|(name, number)| (name, index(number) as u32)));
@@ -304,6 +317,7 @@ impl Context {
             values: values.collect(),
             null: descriptor.full_name() == "google.protobuf.NullValue",
             closed: descriptor.parent_file().syntax() == Syntax::Proto2,
+            silent_zero,
             expected: format!("one of {expected}").into(),
         })
     }

@@ -95,6 +95,8 @@ pub(crate) struct Field {
     pub(crate) packed: bool,
     /// No presence: the default value and absence are the same.
     pub(crate) implicit: bool,
+    /// Printed with its default where defaults are: all but enums whose zero says nothing.
+    pub(crate) filled: bool,
     pub(crate) oneof: Option<u32>,
     pub(crate) name: Box<str>,
     pub(crate) json_name: Box<str>,
@@ -182,6 +184,7 @@ pub(crate) enum Kind {
 
 /// The plan of an enum type.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about an enum")]
 pub(crate) struct Enum {
     /// Spellings and proto names, to indices of `values`.
     names: Names,
@@ -193,6 +196,8 @@ pub(crate) struct Enum {
     pub(crate) null: bool,
     /// Numbers without a name are not values of the enum (proto2).
     pub(crate) closed: bool,
+    /// Its values have spellings, but for zero: that one is read, and never shown.
+    pub(crate) silent_zero: bool,
     /// What an error says would have been right.
     pub(crate) expected: Box<str>,
 }
@@ -314,6 +319,13 @@ impl Message {
     /// Whether its bytes are an HTTP body as it is.
     pub(crate) fn is_http_body(&self) -> bool {
         *self.name == *"google.api.HttpBody"
+    }
+
+    /// The names of the fields that a request may give, but for some by their indices, as errors tell them.
+    pub(crate) fn names_but(&self, without: impl Fn(u32) -> bool) -> String {
+        let given = (0..).zip(&self.fields).filter(|(index, field)| !field.output_only && !without(*index));
+        let names: Vec<&str> = given.map(|(_, field)| &*field.json_name).collect();
+        if names.is_empty() { "none".to_owned() } else { format!("one of {}", names.join(", ")) }
     }
 
     /// The index of the field with this number.

@@ -5,7 +5,8 @@
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// A string extension of `google.protobuf.EnumValueOptions`: the value's spelling in JSON. It is what is printed;
-    /// the proto name and the number are still read.
+    /// the proto name and the number are still read. The zero of an enum that spells its other values says nothing: as the value of
+    /// a field it is left out, whatever [`PrintOptions`] say, and neither errors nor documents offer it.
     pub enum_spelling: Option<String>,
     /// A bool extension of `google.protobuf.FieldOptions`: 64-bit integers of the field print as JSON numbers.
     pub number: Option<String>,

@@ -173,7 +173,8 @@ impl<'a> Parser<'a> {
             *typed = false;
         } else if self.options.unknown_fields == UnknownFields::Reject {
             let name = shown(key);
-            let fail = Fail::new(ParseErrorKind::Unknown, at, "unknown field");
+            let fail =
+                Fail::new(ParseErrorKind::Unknown, at, "unknown field").expected(plan.names_but(|_| false));
             return Err(fail.field(&name));
         }
         self.json.skip(&mut self.scratch)?;

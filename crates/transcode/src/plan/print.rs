@@ -239,9 +239,14 @@ impl<'a> Printer<'a> {
         matches!(kind, Kind::Enum(id) if self.plans.get_enum(id).closed)
     }
 
+    #[inline]
+    fn leaves_out_default(&self, field: &Field) -> bool {
+        field.implicit && !(self.options.always_print_primitive_fields && field.filled)
+    }
+
     /// Prints the field whose value of its own wire type comes next.
     fn next_singular(&mut self, field: &Field, reader: &mut Reader<'_>) -> Result<()> {
-        let left_out = field.implicit && !self.options.always_print_primitive_fields;
+        let left_out = self.leaves_out_default(field);
         match field.wire {
             LEN => {
                 let bytes = reader.bytes()?;
@@ -324,7 +329,9 @@ impl<'a> Printer<'a> {
         let selected = |field: &&Field| selection.is_none_or(|selection| selection.has(field.number));
         for field in plan.fields[next..end].iter().filter(selected) {
             let wanted = match field.shape {
-                Shape::Singular => field.implicit && self.options.always_print_primitive_fields,
+                Shape::Singular => {
+                    field.implicit && self.options.always_print_primitive_fields && field.filled
+                }
                 // Extensions are not the message's own: an empty one is no part of its form.
                 Shape::Repeated | Shape::Map(_) => {
                     self.options.always_print_empty_lists && !field.name.starts_with('[')
@@ -359,7 +366,7 @@ impl<'a> Printer<'a> {
 
     #[inline]
     fn singular(&mut self, field: &Field, raw: Raw<'_>) -> Result<()> {
-        if field.implicit && !self.options.always_print_primitive_fields && is_default(field.kind, raw) {
+        if self.leaves_out_default(field) && is_default(field.kind, raw) {
             return Ok(());
         }
         self.put_key(field);

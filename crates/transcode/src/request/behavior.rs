@@ -50,5 +50,9 @@ pub(super) fn check_body(plans: &Plans, route: &RoutePlan, taken: &Bound) -> Res
 }
 
 fn missing(kind: ErrorKind, what: &str, name: String) -> Box<Error> {
-    Error::boxed(kind, format!("{what} {name}: {MISSING}")).with_violation(name, MISSING, None)
+    Error::boxed(kind, format!("{what} {name}: {MISSING}")).with_violation(
+        name,
+        MISSING,
+        Some("a value".to_owned()),
+    )
 }

@@ -93,7 +93,11 @@ fn is_text(content_type: &str) -> bool {
 
 fn not_text(name: &str) -> Box<Error> {
     let (name, problem) = (shown(name.as_bytes()), "not UTF-8");
-    Error::boxed(Kind::Body, format!("form field {name}: {problem}")).with_violation(name, problem, None)
+    Error::boxed(Kind::Body, format!("form field {name}: {problem}")).with_violation(
+        name,
+        problem,
+        Some("text in UTF-8".to_owned()),
+    )
 }
 
 fn fail(error: multer::Error) -> Box<Error> {

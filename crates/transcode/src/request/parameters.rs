@@ -162,7 +162,10 @@ impl<'a> Parameters<'a> {
         };
         let update = Update { at: &at, behavior, changes: &noted, wanted };
         let sent = plans.sent(message, file.bytes, options, update);
-        let sent = sent.map_err(|error| self.fail(key, &error.to_string(), None))?;
+        let sent = sent.map_err(|error| {
+            let expected = error.expected.clone().or_else(|| Some("JSON".to_owned()));
+            self.fail(key, &error.to_string(), expected)
+        })?;
         for path in fixed.into_inner() {
             self.fixed.push(key, path);
         }
@@ -191,7 +194,8 @@ impl<'a> Parameters<'a> {
         let fail = |problem: &str| {
             let name = shown(key.as_bytes());
             let text = format!("query parameter {name}: {problem}");
-            Err(Error::boxed(ErrorKind::Query, text).with_violation(name, problem, None))
+            let once = Some("one value".to_owned());
+            Err(Error::boxed(ErrorKind::Query, text).with_violation(name, problem, once))
         };
         if self.captured.is_empty() && !self.taken.take(self.plans, self.route.input, capture.field()) {
             return fail("unknown, and the oneof that would capture it is set");
@@ -216,12 +220,31 @@ impl<'a> Parameters<'a> {
         let Some(resource) = self.inside(self.route.input, index).filter(|_| first) else {
             return Ok(None);
         };
-        let read = super::update::of_query(self.plans, self.route, resource, value)
-            .map_err(|problem| self.fail(key, &problem, None))?;
+        let read = super::update::of_query(self.plans, self.route, resource, value).map_err(|problem| {
+            self.fail(key, &problem, Some("names of fields that can be changed".to_owned()))
+        })?;
         Ok(read.map(|(mask, paths)| {
             self.mask = Some(mask);
             paths
         }))
+    }
+
+    /// The names that a parameter may have, as an error tells them: those that neither the path nor the body sets.
+    fn expected_names(&self) -> String {
+        let set_elsewhere = |index: u32| match self.source {
+            Source::Query => {
+                self.route.body == BodyRule::Whole
+                    || self.route.body == BodyRule::Field(index)
+                    || self.route.variables.iter().any(|path| path == &[index])
+            }
+            Source::Form => false,
+        };
+        let message = match (self.source, self.route.body) {
+            (Source::Form, BodyRule::Field(index)) => self.inside(self.route.input, index),
+            _ => Some(self.route.input),
+        };
+        let plan = message.map(|id| self.plans.get(id));
+        plan.map_or_else(|| "none".to_owned(), |plan| plan.names_but(set_elsewhere))
     }
 
     fn fail(&self, key: &str, message: &str, expected: Option<String>) -> Box<Error> {
@@ -247,13 +270,13 @@ impl<'a> Parameters<'a> {
         };
         let names = key.split_once('[').map_or(key, |(names, _)| names);
         if names.bytes().filter(|c| *c == b'.').count() >= self.options.max_depth {
-            return Err(self.fail(key, "nested too deeply", None));
+            return Err(self.fail(key, "nested too deeply", Some("less depth".to_owned())));
         }
         let target = match self.resolve(key) {
             Some(target) if self.source == Source::Form || !in_body(&target.path) => target,
             _ if self.options.unknown_fields == UnknownFields::Ignore => return Ok(None),
-            Some(_) => return Err(self.fail(key, "belongs into the body", None)),
-            None => return Err(self.fail(key, "unknown", None)),
+            Some(_) => return Err(self.fail(key, "belongs into the body", Some(self.expected_names()))),
+            None => return Err(self.fail(key, "unknown", Some(self.expected_names()))),
         };
         let path = match self.source {
             Source::Query => String::new(),
@@ -273,13 +296,13 @@ impl<'a> Parameters<'a> {
         let repeats = self.lists.contains(&target.path);
         if !repeats && !self.taken.take(self.plans, self.route.input, &target.path) {
             let twice = "given twice, or set by the path, the body or another member of its oneof";
-            return Err(self.fail(key, twice, None));
+            return Err(self.fail(key, twice, Some("one value".to_owned())));
         }
         let Some(place) = self.place(&target) else { return Ok(None) };
         if let Some(entry) = self.map_key(place)
             && !self.keys.insert((target.path.clone(), entry))
         {
-            return Err(self.fail(key, "given twice", None));
+            return Err(self.fail(key, "given twice", Some("one value".to_owned())));
         }
         put_path(self.plans, self.route.input, &target.path, self.out, |_, out| leaf(place, out)).map_err(
             |TextError { message, expected }| self.fail(key, &message, Some(expected.into_owned())),

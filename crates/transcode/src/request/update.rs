@@ -131,7 +131,7 @@ impl<'a> WholeMask<'a> {
         Err(Error::boxed(ErrorKind::Body, format!("field {name}: {problem}")).with_violation(
             name.to_string(),
             problem,
-            None,
+            Some("what can be changed".to_owned()),
         ))
     }
 }
@@ -185,7 +185,7 @@ impl Fixed {
         Err(Error::boxed(ErrorKind::Body, format!("form field {name}: {UNCHANGEABLE}")).with_violation(
             name,
             UNCHANGEABLE,
-            None,
+            Some("what can be changed".to_owned()),
         ))
     }
 }

@@ -326,7 +326,7 @@ fn enums_are_spelled_as_the_extension_says() {
         assert_eq!(printed, r#"{"color":"red"}"#);
     }
     let error = parse_with(&MARKED, "Scalars", br#"{"color":"pink"}"#, &ParseOptions::default()).unwrap_err();
-    assert_eq!(error.expected.unwrap(), "one of COLOR_UNSPECIFIED, red, blue, COLOR_FAR");
+    assert_eq!(error.expected.unwrap(), "one of red, blue, COLOR_FAR");
 }
 
 #[test]
@@ -404,6 +404,27 @@ fn print_options_enums_as_numbers_default_values_proto_names_and_64_bit_as_numbe
     let defaults = PrintOptions { always_print_primitive_fields: true, ..none };
     let text = r#"{"doubleField":0,"floatField":0,"int32Field":0,"int64Field":"5","uint32Field":0,"uint64Field":"0","#;
     assert!(printed(defaults).starts_with(text));
+}
+
+#[test]
+fn a_zero_without_a_spelling_among_values_with_one_is_not_printed() {
+    let all = PrintOptions {
+        always_print_primitive_fields: true,
+        always_print_empty_lists: true,
+        ..PrintOptions::default()
+    };
+    for json in ["{}", r#"{"color":0}"#, r#"{"color":"COLOR_UNSPECIFIED"}"#] {
+        let wire = parse_with(&MARKED, "Scalars", json.as_bytes(), &ParseOptions::default()).unwrap();
+        // As it comes when it is set, too: any other value before it keeps it on the wire.
+        let set = [&[0x80, 1, 0][..], &wire].concat();
+        for wire in [&wire, &set] {
+            let marked = print_with(&MARKED, "Scalars", wire, &all).unwrap();
+            let plain = print_with(&PLANS, "Scalars", wire, &all).unwrap();
+            assert_eq!(plain, marked.replace('}', r#","color":"COLOR_UNSPECIFIED"}"#), "{json}");
+        }
+    }
+    let red = print_with(&MARKED, "Scalars", &[0x80, 1, 1], &all).unwrap();
+    assert!(red.ends_with(r#""color":"red"}"#), "{red}");
 }
 
 #[test]

@@ -41,7 +41,11 @@ impl Simulator {
                 Err(Error::invalid(Detail::expected("model", "must be at most 64 KiB", "<= 65536 bytes")))
             }
             Draft::Text(text) => Model::parse(text).map(Arc::new).map_err(|error| {
-                Error::invalid(Detail::new("model", format!("is no model: {}", reason(&error))))
+                Error::invalid(Detail::expected(
+                    "model",
+                    format!("is no model: {}", reason(&error)),
+                    "a model file in TOML",
+                ))
             }),
         }
     }

@@ -53,7 +53,11 @@ impl Watcher {
         let place = self.hub.join(tenant, client)?;
         let standing = self.reader.standing(tenant, client).await?;
         if after.is_some_and(|after| after > standing.change) {
-            return Err(Error::invalid(Detail::new("after", "is not the id of an event of this client")));
+            return Err(Error::invalid(Detail::expected(
+                "after",
+                "is not the id of an event of this client",
+                "eventId of an event",
+            )));
         }
         let (told, ahead) = match after {
             Some(after) => (after, VecDeque::new()),

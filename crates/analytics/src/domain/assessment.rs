@@ -1,7 +1,7 @@
 //! What a scoring comes to: everything about a client's risk that callers can see, apart from when it changed.
 
 use risk::score::Floor;
-use risk::{Band, Score, StateHash};
+use risk::{Band, ReasonCode, Score, StateHash};
 use riskmesh_core::Timestamp;
 
 /// A client's risk as of an instant.
@@ -54,6 +54,12 @@ impl Assessment {
         }
     }
 
+    /// Whether the client is confirmed to be on a sanctions list.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let sanction = ReasonCode::FloorSanction.as_str();
+        self.reasons.iter().any(|reason| reason.floor && reason.code == sanction)
+    }
+
     /// Whether the risk is another one: the score, its category, or which reasons give how many points. The wording of a reason
     /// ("a client for 812 days"), the evidence it names and the confidence move with almost every transaction; that is no news.
     pub(crate) fn differs(&self, other: &Self) -> bool {
@@ -93,7 +99,7 @@ impl Reason {
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use risk::{ClientProfile, Country, Facts, Model, RefData};
+    use risk::{ClientProfile, Country, Facts, Model, Pillar, RefData};
 
     /// The score of a client of whom nothing is known, with another value.
     pub(crate) fn score(value: u8) -> Score {
@@ -114,6 +120,18 @@ pub(crate) mod tests {
         after.reasons[0].points += 1;
         assert!(after.differs(&before), "points moved between reasons");
         assert!(Assessment::of(&score(31)).differs(&before));
+    }
+
+    #[test]
+    fn only_a_confirmed_sanction_blocks() {
+        let of = |code, pillar| {
+            let mut score = score(100);
+            score.floors = vec![Floor { code, pillar, at_least: 100, text: "a floor".into() }];
+            Assessment::of(&score).is_blocked()
+        };
+        assert!(of(ReasonCode::FloorSanction, Pillar::Screening));
+        assert!(!of(ReasonCode::FloorForeignPep, Pillar::Screening));
+        assert!(!Assessment::of(&score(100)).is_blocked());
     }
 
     #[test]

@@ -86,9 +86,9 @@ impl AnalyticsRpc {
         let time = time.map_or(WATCH, Duration::from_secs);
         let after = match asked.after {
             "" => None,
-            number => {
-                Some(number.parse().map_err(|_| Error::invalid(Detail::new("after", "is not a number")))?)
-            }
+            number => Some(number.parse().map_err(|_| {
+                Error::invalid(Detail::expected("after", "is not a number", "eventId of an event"))
+            })?),
         };
         let changes = self.watcher.watch(tenant, &client, after, time).await?;
         Ok(Response::new(changes.map(move |change| Ok(view(change?))).boxed()))

@@ -30,7 +30,11 @@ impl SimulationService for SimulationRpc {
             (version, "") => Draft::Version(version),
             ("", text) => Draft::Text(text),
             _ => {
-                let detail = Detail::new("model", "cannot be given together with modelVersion");
+                let detail = Detail::expected(
+                    "model",
+                    "cannot be given together with modelVersion",
+                    "model or modelVersion",
+                );
                 return Err(Error::invalid(detail).into());
             }
         };
@@ -55,6 +59,7 @@ fn view(score: &Score) -> SimulatedScore {
         additive_score: score.additive.into(),
         category: score.band.as_str().to_owned(),
         confidence: f64::from(assessment.confidence_bp) / 10_000.0,
+        blocked: score.blocked,
         pillars: score
             .pillars
             .iter()

@@ -69,6 +69,7 @@ fn view(client: &ClientId, assessment: Assessment, updated_at: Timestamp) -> Ana
             score: assessment.score.into(),
             category: category(assessment.category).into(),
             confidence: f64::from(assessment.confidence_bp) / 10_000.0,
+            blocked: assessment.is_blocked(),
             reasons: assessment.reasons.into_iter().map(reason).collect(),
         }),
         last_updated: Some(api::time::to_proto(updated_at)),

@@ -179,6 +179,9 @@ async fn files_are_followed_while_the_server_runs_and_never_half() {
     let (ok, said, _) =
         output(&["doctor", "--reference-dir", files.to_str().unwrap(), "--data-dir", "nowhere"]);
     assert!(!ok && said.contains("BAD   reference data") && said.contains("country-risk-2.toml"), "{said}");
+    let (ok, said, _) = output(&["doctor", "--data-dir", server.data.to_str().unwrap()]);
+    let found = said.contains("BAD   reference data") && said.contains("country-risk-2.toml");
+    assert!(!ok && found, "the directory of the server that is running: {said}");
     hang_up(&server);
     put(&files, "country-risk-2.toml", &whole);
     let deadline = std::time::Instant::now();

@@ -262,19 +262,35 @@ impl Config {
         Ok(config)
     }
 
+    /// Takes the files that neither arguments nor a configuration name from how the directory was served last.
+    pub fn as_served(mut self, args: &ServeArgs) -> Result<Self, Error> {
+        if args.config.is_some() {
+            return Ok(self);
+        }
+        let mut served = Self::of(&DataDir { data_dir: Some(self.data_dir.clone()), config: None })?;
+        for (file, served) in self.files().into_iter().zip(served.files()) {
+            *file = file.take().or_else(|| served.take());
+        }
+        Ok(self)
+    }
+
+    /// The files and directories of others' that are read.
+    fn files(&mut self) -> [&mut Option<PathBuf>; 5] {
+        [
+            &mut self.analytics.model,
+            &mut self.analytics.country_risk,
+            &mut self.analytics.fx_rates,
+            &mut self.reference.directory,
+            &mut self.market.model,
+        ]
+    }
+
     /// Notes in the data directory how it is served, for commands that follow.
     pub fn remember(&self) -> Result<(), Error> {
         let path = self.data_dir.join(SERVED);
         let fail = |source: io::Error| Error::Remember { path: path.clone(), source };
         let mut served = self.clone();
-        let files = [
-            &mut served.analytics.model,
-            &mut served.analytics.country_risk,
-            &mut served.analytics.fx_rates,
-            &mut served.reference.directory,
-            &mut served.market.model,
-        ];
-        for file in files.into_iter().flatten() {
+        for file in served.files().into_iter().flatten() {
             // Commands are started elsewhere.
             *file = std::path::absolute(&file).map_err(fail)?;
         }

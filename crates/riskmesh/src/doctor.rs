@@ -9,10 +9,11 @@ use riskmesh_core::SystemClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Checks configuration, keys, data directory and ports; fails where one of them would stop a start.
+/// Checks configuration, keys, data directory and ports; fails where one of them would stop a start. Files that nothing names are those
+/// that the directory was served with.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let mut report = Report::default();
-    let config = Config::load(args);
+    let config = Config::load(args).and_then(|config| config.as_served(args));
     let config = match config {
         Ok(config) => {
             Report::fine("configuration", "is valid");

@@ -2,7 +2,8 @@
 //! contract uses is known; anything else fails the build instead of being skipped.
 
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value,
+    DescriptorPool, DynamicMessage, EnumValueDescriptor, ExtensionDescriptor, FieldDescriptor, Kind,
+    MessageDescriptor, Value,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -56,11 +57,26 @@ const PATTERNS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The formats of `riskmesh.options.v1.Format`: the check, and what it expects.
+const FORMATS: &[(i32, &str, &str)] = &[
+    (1, "date", "YYYY-MM-DD, from 1900-01-01 on"),
+    (2, "country", "^[A-Z]{2}$"),
+    (3, "currency", "^[A-Z]{3}$"),
+    (4, "known_language", "a language of ISO 639, such as de or de-AT"),
+    (5, "known_time_zone", "a name of the IANA time zone database, such as Europe/Vienna"),
+];
+
+/// What a decimal is.
+const DECIMAL: &str = r"^[0-9]+(\.[0-9]+)?$";
+/// What a time is.
+const TIME: &str = "RFC 3339";
+
 struct Extensions {
     rules: ExtensionDescriptor,
     behavior: ExtensionDescriptor,
     format: ExtensionDescriptor,
     decimal: ExtensionDescriptor,
+    spelling: ExtensionDescriptor,
 }
 
 /// What is said about one field.
@@ -74,6 +90,41 @@ struct Field {
     rules: Option<DynamicMessage>,
 }
 
+impl Field {
+    /// What an error says would be right where something is missing or of no value there is: the field's own rules, so that nobody
+    /// has to write it down again.
+    fn expected(&self, kind: &Kind, spelling: Option<&ExtensionDescriptor>) -> String {
+        let rules = self.rules.as_ref();
+        match kind {
+            Kind::Message(inner) if inner.full_name() == "google.protobuf.Timestamp" => TIME.into(),
+            Kind::Message(_) => "an object".into(),
+            Kind::Enum(values) => {
+                let refused = typed(rules, "enum").map(|rules| numbers(&rules, "not_in")).unwrap_or_default();
+                let mut values: Vec<_> =
+                    values.values().filter(|value| !refused.contains(&value.number())).collect();
+                values.sort_by_key(EnumValueDescriptor::number);
+                let spelled = |value: &EnumValueDescriptor| {
+                    let options = value.options();
+                    let spelling = spelling.filter(|spelling| options.has_extension(spelling))?;
+                    options.get_extension(spelling).as_str().map(str::to_owned)
+                };
+                format!("one of {}", values.iter().filter_map(spelled).collect::<Vec<_>>().join(", "))
+            }
+            _ => {
+                let string = typed(rules, "string");
+                let bound = |name: &str| string.as_ref().and_then(|string| unsigned(string, name));
+                let least = bound("min_len").unwrap_or(0).max(1);
+                match (FORMATS.iter().find(|(number, ..)| *number == self.format), bound("max_len")) {
+                    _ if self.decimal => DECIMAL.into(),
+                    (Some((.., expected)), _) => (*expected).into(),
+                    (None, Some(most)) => format!("{least} to {most} characters"),
+                    (None, None) => format!(">= {least} characters"),
+                }
+            }
+        }
+    }
+}
+
 /// Rust source with an `impl Validate` for every message of the contract.
 pub(crate) fn validation(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let find = |name: &str| pool.get_extension_by_name(name).ok_or_else(|| format!("no extension {name}"));
@@ -82,6 +133,7 @@ pub(crate) fn validation(pool: &DescriptorPool) -> Result<String, Box<dyn Error>
         behavior: find("google.api.field_behavior")?,
         format: find("riskmesh.options.v1.format")?,
         decimal: find("riskmesh.options.v1.decimal")?,
+        spelling: find("riskmesh.options.v1.spelling")?,
     };
     let requests: BTreeSet<String> = pool
         .services()
@@ -136,6 +188,9 @@ fn check(body: &mut String, field: &FieldDescriptor, extensions: &Extensions) ->
                 min.unwrap_or(0),
                 max.map_or("usize::MAX".into(), |max| max.to_string())
             )?;
+            if flag(&list, "unique") {
+                writeln!(body, "        check::unique(&self.{name}, &path.field({json:?}), report);")?;
+            }
             if let Some(items) = list.get_field_by_name("items").filter(|_| list.has_field_by_name("items")) {
                 let items = items.as_message().cloned();
                 let each = Field {
@@ -147,7 +202,7 @@ fn check(body: &mut String, field: &FieldDescriptor, extensions: &Extensions) ->
                     rules: items,
                 };
                 writeln!(body, "        for (index, value) in self.{name}.iter().enumerate() {{")?;
-                scalar(body, field, &each, "path.index", &format!("{json:?}, index"))?;
+                scalar(body, field, &each, "path.index", &format!("{json:?}, index"), extensions)?;
                 body.push_str("        }\n");
             }
         } else if said.required {
@@ -170,8 +225,9 @@ fn check(body: &mut String, field: &FieldDescriptor, extensions: &Extensions) ->
     if let Kind::Message(inner) = field.kind() {
         if ours(&inner) {
             let missing = if said.required {
+                let expected = said.expected(&field.kind(), None);
                 format!(
-                    " else {{\n            report.add(&path.field({json:?}), \"is required\", \"\");\n        }}"
+                    " else {{\n            report.add(&path.field({json:?}), \"is required\", {expected:?});\n        }}"
                 )
             } else {
                 String::new()
@@ -183,23 +239,26 @@ fn check(body: &mut String, field: &FieldDescriptor, extensions: &Extensions) ->
             )?;
         } else {
             if said.required {
+                let expected = said.expected(&field.kind(), None);
                 writeln!(
                     body,
                     "        if self.{name}.is_none() {{\n            report.add(&path.field({json:?}), \"is required\", \
-                     \"\");\n        }}"
+                     {expected:?});\n        }}"
                 )?;
             }
             if inner.full_name() == "google.protobuf.Timestamp" {
+                let least = typed(rules, "timestamp").and_then(|rules| seconds(&rules, "gte"));
+                let least = least.map_or("i64::MIN".into(), |least| least.to_string());
                 writeln!(
                     body,
-                    "        check::timestamp(self.{name}.as_ref(), &path.field({json:?}), report);"
+                    "        check::timestamp(self.{name}.as_ref(), {least}, &path.field({json:?}), report);"
                 )?;
             }
         }
         return Ok(());
     }
     let mut checks = String::new();
-    scalar(&mut checks, field, &said, "path.field", &format!("{json:?}"))?;
+    scalar(&mut checks, field, &said, "path.field", &format!("{json:?}"), extensions)?;
     if checks.is_empty() {
         return Ok(());
     }
@@ -218,7 +277,9 @@ fn scalar(
     said: &Field,
     path: &str,
     at: &str,
+    extensions: &Extensions,
 ) -> Result<(), Box<dyn Error>> {
+    let expected = said.expected(&field.kind(), Some(&extensions.spelling));
     let add = |issue: &str, expected: &str| format!("report.add(&{path}({at}), {issue:?}, {expected:?})");
     let rules = said.rules.as_ref();
     match field.kind() {
@@ -228,18 +289,6 @@ fn scalar(
             let pattern = string.as_ref().filter(|string| string.has_field_by_name("pattern"));
             let pattern =
                 pattern.and_then(|string| Some(string.get_field_by_name("pattern")?.as_str()?.to_owned()));
-            if let Some(pattern) = &pattern {
-                let (_, words, test) = PATTERNS
-                    .iter()
-                    .find(|(known, ..)| known == pattern)
-                    .ok_or_else(|| format!("pattern {pattern} has no check in build/rules.rs"))?;
-                let zero = if said.skip_zero { "!value.is_empty() && " } else { "" };
-                writeln!(
-                    body,
-                    "            if {zero}!{test} {{\n                {};\n            }}",
-                    add(words, pattern)
-                )?;
-            }
             let mut checks = String::new();
             if get("min_len").is_some() || get("max_len").is_some() {
                 let (min, max) = (get("min_len").unwrap_or(0), get("max_len").unwrap_or(u64::MAX));
@@ -248,40 +297,57 @@ fn scalar(
             if said.decimal {
                 writeln!(checks, "            check::decimal(value, &{path}({at}), report);")?;
             }
-            match said.format {
-                0 => {}
-                1 => writeln!(checks, "            check::date(value, &{path}({at}), report);")?,
-                2 => writeln!(checks, "            check::country(value, &{path}({at}), report);")?,
-                3 => writeln!(checks, "            check::currency(value, &{path}({at}), report);")?,
-                other => return Err(format!("format {other} is not known to build/rules.rs").into()),
+            if said.format != 0 {
+                let known = FORMATS.iter().find(|(number, ..)| *number == said.format);
+                let (_, test, _) =
+                    known.ok_or_else(|| format!("format {} is not known to build/rules.rs", said.format))?;
+                writeln!(checks, "            check::{test}(value, &{path}({at}), report);")?;
             }
-            if said.required && pattern.is_none() {
-                // One violation for what is missing: how it should look is for those who send something.
-                writeln!(
-                    body,
-                    "            if value.trim().is_empty() {{\n                {};\n            }} else {{\n{checks}            }}",
-                    add("is required", "")
-                )?;
+            // One violation for what is missing, or has not even the form: the rest is for those who send something.
+            let first = if let Some(pattern) = &pattern {
+                let (_, words, test) = PATTERNS
+                    .iter()
+                    .find(|(known, ..)| known == pattern)
+                    .ok_or_else(|| format!("pattern {pattern} has no check in build/rules.rs"))?;
+                let zero = if said.skip_zero { "!value.is_empty() && " } else { "" };
+                Some((format!("{zero}!{test}"), add(words, pattern)))
+            } else if said.required {
+                Some(("value.trim().is_empty()".to_owned(), add("is required", &expected)))
             } else {
-                body.push_str(&checks);
+                None
+            };
+            match first {
+                Some((wrong, add)) if checks.is_empty() => {
+                    writeln!(body, "            if {wrong} {{\n                {add};\n            }}")?;
+                }
+                Some((wrong, add)) => writeln!(
+                    body,
+                    "            if {wrong} {{\n                {add};\n            }} else {{\n{checks}            }}"
+                )?,
+                None => body.push_str(&checks),
             }
         }
         Kind::Enum(kind) => {
-            let defined = typed(rules, "enum").is_some_and(|rules| flag(&rules, "defined_only"));
-            if defined {
-                let known: Vec<String> = kind.values().map(|value| value.number().to_string()).collect();
+            let rules = typed(rules, "enum");
+            let refused = rules.as_ref().map(|rules| numbers(rules, "not_in")).unwrap_or_default();
+            if rules.is_some_and(|rules| flag(&rules, "defined_only")) {
+                let known =
+                    kind.values().map(|value| value.number()).filter(|number| !refused.contains(number));
+                let known: Vec<String> = known.map(|number| number.to_string()).collect();
                 writeln!(
                     body,
                     "            if !matches!(*value, {}) {{\n                {};\n            }}",
                     known.join(" | "),
-                    add("is not one of the values there are", "")
+                    add("is not one of the values there are", &expected)
                 )?;
+            } else if !refused.is_empty() {
+                return Err("not_in without defined_only is not known to build/rules.rs".into());
             }
             if said.required {
                 writeln!(
                     body,
                     "            if *value == 0 {{\n                {};\n            }}",
-                    add("is required", "")
+                    add("is required", &expected)
                 )?;
             }
         }
@@ -362,6 +428,17 @@ fn typed(rules: Option<&DynamicMessage>, kind: &str) -> Option<DynamicMessage> {
 
 fn unsigned(message: &DynamicMessage, field: &str) -> Option<u64> {
     message.get_field_by_name(field).filter(|_| message.has_field_by_name(field))?.as_u64()
+}
+
+fn seconds(message: &DynamicMessage, field: &str) -> Option<i64> {
+    let time = message.get_field_by_name(field).filter(|_| message.has_field_by_name(field))?;
+    time.as_message()?.get_field_by_name("seconds")?.as_i64()
+}
+
+fn numbers(message: &DynamicMessage, field: &str) -> Vec<i32> {
+    let list = message.get_field_by_name(field);
+    let list = list.as_ref().and_then(|list| list.as_list());
+    list.map(|list| list.iter().filter_map(Value::as_i32).collect()).unwrap_or_default()
 }
 
 fn flag(message: &DynamicMessage, field: &str) -> bool {

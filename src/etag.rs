@@ -31,8 +31,13 @@ impl IfMatch {
     /// What a request says; without the header, anything goes. `INVALID_INPUT` where it is no text.
     pub fn read(metadata: &MetadataMap) -> Result<Self, Error> {
         let Some(value) = metadata.get("if-match") else { return Ok(Self(None)) };
-        let value =
-            value.to_str().map_err(|_| Error::invalid(Detail::new("If-Match", "is not an entity tag")))?;
+        let value = value.to_str().map_err(|_| {
+            Error::invalid(Detail::expected(
+                "If-Match",
+                "is not an entity tag",
+                "the ETag of an answer, or *",
+            ))
+        })?;
         Ok(Self((value.trim() != "*").then(|| value.to_owned())))
     }
 

@@ -1,5 +1,7 @@
 //! How enum values are written outside of Protobuf: as the `spelling` options in the protos say, in JSON as in files.
 
+use riskmesh_core::{Detail, Error};
+
 /// An enum whose values have spellings.
 pub trait Spelled: TryFrom<i32> {
     /// Numbers with their spellings; values without one are left out.
@@ -19,6 +21,12 @@ pub trait Spelled: TryFrom<i32> {
         let value = self.into();
         Self::ALL.iter().find(|(number, _)| *number == value).map(|(_, spelling)| *spelling)
     }
+}
+
+/// `INVALID_INPUT` for a field that has to say one of an enum's values.
+pub fn required<S: Spelled>(field: &'static str) -> Error {
+    let known: Vec<&str> = S::ALL.iter().map(|(_, spelling)| *spelling).collect();
+    Error::invalid(Detail::expected(field, "is required", format!("one of {}", known.join(", "))))
 }
 
 include!(concat!(env!("OUT_DIR"), "/spellings.rs"));

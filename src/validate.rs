@@ -98,7 +98,10 @@ impl Report {
 mod check {
     use super::{Path, Report};
     use riskmesh_core::money::Currency;
-    use riskmesh_core::{Timestamp, country};
+    use riskmesh_core::{Timestamp, country, language, time_zone};
+
+    /// The first day that a date can be: whoever sends an earlier one has mistyped it.
+    const FIRST: Timestamp = Timestamp(-2_208_988_800_000);
 
     pub(super) fn digits(value: &str, min: usize, max: usize) -> bool {
         (min..=max).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_digit())
@@ -170,7 +173,7 @@ mod check {
             );
         }
         if value.bytes().any(|c| c.is_ascii_control()) {
-            report.add(path, "must not contain control characters", "");
+            report.add(path, "must not contain control characters", "no control characters");
         }
     }
 
@@ -200,9 +203,13 @@ mod check {
     }
 
     pub(super) fn date(value: &str, path: &Path<'_>, report: &mut Report) {
-        let is_date = value.len() == 10 && Timestamp::parse(value).is_some();
-        if !value.is_empty() && !is_date {
-            report.add(path, "must be a date, YYYY-MM-DD", "YYYY-MM-DD");
+        let expected = "YYYY-MM-DD, from 1900-01-01 on";
+        let date = Timestamp::parse(value).filter(|_| value.len() == 10);
+        match date {
+            _ if value.is_empty() => {}
+            None => report.add(path, "must be a date, YYYY-MM-DD", expected),
+            Some(date) if date < FIRST => report.add(path, "must not be before 1900-01-01", expected),
+            Some(_) => {}
         }
     }
 
@@ -218,11 +225,47 @@ mod check {
         }
     }
 
-    pub(super) fn timestamp(value: Option<&prost_types::Timestamp>, path: &Path<'_>, report: &mut Report) {
+    /// A language tag of a language, script, country or region that there are; `language` has checked its form.
+    pub(super) fn known_language(value: &str, path: &Path<'_>, report: &mut Report) {
+        if !value.is_empty() && !language::is_language(value) {
+            let expected = "a language of ISO 639, such as de or de-AT";
+            report.add(path, "must be a language that there is", expected);
+        }
+    }
+
+    pub(super) fn known_time_zone(value: &str, path: &Path<'_>, report: &mut Report) {
+        if !value.is_empty() && !time_zone::is_time_zone(value) {
+            let expected = "a name of the IANA time zone database, such as Europe/Vienna";
+            report.add(path, "must be a time zone that there is", expected);
+        }
+    }
+
+    /// Each item once.
+    pub(super) fn unique<T: PartialEq>(items: &[T], path: &Path<'_>, report: &mut Report) {
+        let repeated = items.iter().enumerate().any(|(index, item)| items[..index].contains(item));
+        if repeated {
+            report.add(path, "must not name anything twice", "each item once");
+        }
+    }
+
+    /// `least` is in seconds, as the contract's rule has it.
+    pub(super) fn timestamp(
+        value: Option<&prost_types::Timestamp>,
+        least: i64,
+        path: &Path<'_>,
+        report: &mut Report,
+    ) {
         let Some(value) = value else { return };
         let seconds = Timestamp::MIN.seconds()..=Timestamp::MAX.seconds();
         if !seconds.contains(&value.seconds) || !(0..1_000_000_000).contains(&value.nanos) {
             report.add(path, "must be a time in the years 1 to 9999", "RFC 3339");
+        } else if value.seconds < least {
+            let least = Timestamp(least.saturating_mul(1000));
+            report.add_text(
+                path,
+                format!("must not be before {least}"),
+                format!("RFC 3339, from {least} on"),
+            );
         }
     }
 }

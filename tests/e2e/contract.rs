@@ -52,7 +52,11 @@ fn the_error_page_says_what_the_table_says() {
          `errorCode`:\n\n```json\n{\"errorCode\":\"INVALID_INPUT\",\"message\":\"Account ID must be 10 digits\",\"status\":400,\
          \"timestamp\":\"2025-07-30T14:15:00Z\",\"traceId\":\"…\",\n \"details\":[{\"field\":\"accountId\",\"issue\":\"must be 10 \
          digits\",\"expected\":\"^[0-9]{10}$\"}],\"hint\":\"…\"}\n```\n\nWith `Accept: application/problem+json` it is RFC 9457. This page is \
-         made from the table in `crates/core/src/error.rs`.\n\n| code | HTTP | gRPC | retry | message | hint |\n|---|---|---|---|---|---|\n",
+         made from the table in `crates/core/src/error.rs`.\n\nDetails of `INVALID_INPUT` name a field, what is wrong with it, and what is \
+         expected: a pattern, a range, values, or a few words. Details of other errors have an empty `expected` where nothing that could \
+         be sent would do. Fields that only answers have (`createTime`, `status` of a payment) are passed over in bodies, as AIP-203 asks, \
+         so that what was read can be sent back; over gRPC too. A PATCH does not have them: there they are refused, like all that \
+         cannot be changed.\n\n| code | HTTP | gRPC | retry | message | hint |\n|---|---|---|---|---|---|\n",
     );
     for code in ErrorCode::ALL {
         let retry = if code.retryable() { "yes" } else { "no" };

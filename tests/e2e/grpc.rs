@@ -2,11 +2,14 @@
 
 use crate::support::shared;
 use api::analytics::{v1, v2};
-use api::transactions::v1::ScanTransactionsRequest;
+use api::portfolios::v1::trades_service_client::TradesServiceClient;
+use api::portfolios::v1::{IngestTradesRequest, Trade};
 use api::transactions::v1::transactions_service_client::TransactionsServiceClient;
+use api::transactions::v1::{IngestTransactionsRequest, ScanTransactionsRequest, Transaction};
 use authn::Role;
 use http::Method;
-use riskmesh_core::{Error, ErrorCode};
+use riskmesh_core::{Error, ErrorCode, Timestamp};
+use serde_json::json;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -141,4 +144,58 @@ async fn reflection_knows_all_that_is_served_and_the_details_of_errors() {
     for answer in reflected(symbols.collect()).await {
         assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_says_where_and_what_is_recorded() {
+    let server = shared();
+    let mut admin = server.as_role(Role::Admin, "streams").await;
+    for (path, body) in [
+        ("/v1/clients", json!({"clientId": "1", "name": "Ada"})),
+        ("/v1/clients/1/accounts", json!({"accountId": "0000000001", "currency": "EUR"})),
+        ("/v1/portfolios", json!({"portfolioId": "p", "name": "P", "baseCurrency": "EUR"})),
+    ] {
+        assert_eq!(admin.call(Method::POST, path, &[], Some(body)).await.unwrap().status, 201);
+    }
+    let token = server.token(Role::Admin, "streams");
+    let at = Some(api::time::to_proto(Timestamp(1_767_225_600_000)));
+    let entry = |id: &str, account: &str| Transaction {
+        transaction_id: id.into(),
+        account_id: account.into(),
+        direction: 1,
+        amount: "1".into(),
+        currency: "EUR".into(),
+        booked_at: at,
+        ..Transaction::default()
+    };
+    let batch = |entries| IngestTransactionsRequest { transactions: entries, ..Default::default() };
+    let good = ["a", "b", "a"].map(|id| entry(id, "0000000001")).to_vec();
+    let messages = vec![batch(good.clone()), batch(good), batch(vec![entry("c", "1")]), batch(Vec::new())];
+    let mut entries = TransactionsServiceClient::new(channel().await);
+    let request = with_token(futures::stream::iter(messages), &token);
+    let error = Error::from_status(&entries.ingest_transactions(request).await.unwrap_err());
+    assert_eq!(error.message, "Message 2 of the stream: Account ID must be 10 digits");
+    assert!(error.hint.contains("before message 2 is recorded (6 in all)"), "{}", error.hint);
+    assert_eq!(error.details[0].field, "transactions[0].accountId");
+
+    let trade = Trade {
+        trade_id: "T".into(),
+        instrument_id: "I".into(),
+        side: 1,
+        quantity: "1".into(),
+        price: "1".into(),
+        currency: "EUR".into(),
+        executed_at: at,
+        ..Trade::default()
+    };
+    let batch =
+        |portfolio: &str| IngestTradesRequest { portfolio_id: portfolio.into(), trades: vec![trade.clone()] };
+    let mut trades = TradesServiceClient::new(channel().await);
+    let request = with_token(futures::stream::iter(vec![batch("p"), batch("none")]), &token);
+    let error = Error::from_status(&trades.ingest_trades(request).await.unwrap_err());
+    assert_eq!(
+        (error.code, &*error.message),
+        (ErrorCode::PortfolioNotFound, "Message 1 of the stream: Portfolio not found")
+    );
+    assert!(error.hint.contains("before message 1 is recorded (1 in all)"), "{}", error.hint);
 }

@@ -120,6 +120,18 @@ async fn a_request_with_two_keys_is_refused_over_rest_and_grpc() {
 }
 
 #[tokio::test]
+async fn an_account_that_does_not_pay_is_named() {
+    let mut http = payer(shared(), "closed").await;
+    let closed = json!({"status": "closed"});
+    let path = format!("/v1/clients/1/accounts/{ACCOUNT}");
+    assert_eq!(http.call(Method::PATCH, &path, &[], Some(closed)).await.unwrap().status, 200);
+    let refused = pay(&mut http, "k", order(1)).await.unwrap();
+    assert_eq!((refused.status, &refused.body["errorCode"]), (412, &json!("PRECONDITION_FAILED")));
+    let detail = json!({"field": "accountId", "issue": "is not active", "expected": "an active account"});
+    assert_eq!(refused.body["details"], json!([detail]));
+}
+
+#[tokio::test]
 async fn concurrent_repeats_over_many_connections_make_one_payment() {
     payer(shared(), "repeating").await;
     let tries = (0..16).map(|_| async {

@@ -36,6 +36,10 @@ async fn the_sandbox_s_portfolios_have_a_risk_that_adds_up() {
             (components, &told["componentLevel"]),
             (cents(&told["tails"][2]["valueAtRisk"]), &told["tails"][2]["level"])
         );
+        for groups in ["counterparties", "countries", "currencies", "sectors"] {
+            let nets = told[groups].as_array().unwrap().iter().map(|group| cents(&group["value"]["net"]));
+            assert_eq!(nets.sum::<i64>(), cents(&told["value"]["net"]), "{groups}");
+        }
         let worth: i64 = positions.iter().map(|one| cents(&one["value"])).sum();
         assert_eq!(worth, cents(&told["value"]["net"]));
         assert!(told["backTest"]["zone"].is_string() && told["stateHash"].as_str().unwrap().len() == 64);
@@ -54,14 +58,44 @@ async fn a_portfolio_made_from_nothing_is_told_once_its_prices_are_there() {
     assert_eq!((empty.status, &empty.body["value"]["gross"]), (200, &json!("0.00")));
     let trade = json!({"tradeId": "T1", "instrumentId": "ACME", "side": "buy", "quantity": "100", "price": "10",
         "currency": "EUR", "executedAt": "2026-01-30T10:00:00Z"});
-    assert_eq!(send(&mut http, Method::POST, "/v1/portfolios/desk/trades", trade).await.status, 201);
+    let recorded = send(&mut http, Method::POST, "/v1/portfolios/desk/trades", trade.clone()).await;
+    assert!(recorded.status == 201 && !recorded.headers.contains_key("idempotent-replayed"));
+    let again = send(&mut http, Method::POST, "/v1/portfolios/desk/trades", trade.clone()).await;
+    assert_eq!((again.status, &again.body), (201, &recorded.body));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let mut other = trade;
+    other["quantity"] = json!("101");
+    let taken = send(&mut http, Method::POST, "/v1/portfolios/desk/trades", other).await;
+    assert_eq!((taken.status, &taken.body["errorCode"]), (409, &json!("ALREADY_EXISTS")));
+    assert_eq!(taken.body["details"][0]["field"], "tradeId");
+    assert!(taken.body["hint"].as_str().unwrap().contains("another id"), "{:#}", taken.body);
     let lacking = get(&mut http, path).await;
     assert_eq!((lacking.status, &lacking.body["errorCode"]), (409, &json!("DATA_MISSING")));
     assert_eq!(lacking.body["message"], "ACME is not known: PUT /v1/instruments/{instrumentId} first");
+    let detail = &lacking.body["details"][0];
+    assert_eq!(
+        (&detail["field"], &detail["expected"]),
+        (&json!("instruments[ACME]"), &json!("PUT /v1/instruments/ACME"))
+    );
 
     let instrument = json!({"currency": "EUR", "country": "DE", "sector": "energy"});
     let put = send(&mut http, Method::PUT, "/v1/instruments/ACME", instrument).await;
     assert_eq!((put.status, &put.body["instrumentId"]), (200, &json!("ACME")));
+    let lacking = get(&mut http, path).await;
+    let fields = |answer: &Answer| {
+        let details = answer.body["details"].as_array().unwrap().iter();
+        details.map(|detail| detail["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((lacking.status, fields(&lacking)), (409, vec!["prices[ACME]".to_owned()]));
+    let one =
+        json!({"prices": [{"instrumentId": "ACME", "date": "2026-01-30", "price": "10", "currency": "EUR"}]});
+    assert_eq!(send(&mut http, Method::POST, "/v1/prices:batchCreate", one).await.status, 200);
+    let lacking = get(&mut http, path).await;
+    assert_eq!(
+        (lacking.status, fields(&lacking)),
+        (409, vec!["prices".to_owned(), "prices[ACME]".to_owned()])
+    );
+
     let last = risk::Day::parse("2026-01-30").unwrap().number();
     let prices: Vec<Value> = (0..750)
         .map(|back| {
@@ -71,7 +105,10 @@ async fn a_portfolio_made_from_nothing_is_told_once_its_prices_are_there() {
         .collect();
     let batch = json!({"prices": prices});
     let recorded = send(&mut http, Method::POST, "/v1/prices:batchCreate", batch.clone()).await;
-    assert_eq!((recorded.status, &recorded.body["created"]), (200, &json!(750)));
+    let of = |answer: &Answer| {
+        ["created", "corrected", "duplicates"].map(|what| answer.body[what].as_i64().unwrap())
+    };
+    assert_eq!((recorded.status, of(&recorded)), (200, [749, 0, 1]));
     let again = send(&mut http, Method::POST, "/v1/prices:batchCreate", batch).await;
     assert_eq!((&again.body["created"], &again.body["duplicates"]), (&json!(0), &json!(750)));
     let told = get(&mut http, path).await;

@@ -49,7 +49,7 @@ async fn reference_data_need_no_token_and_everything_else_does() {
     assert_eq!(
         ireland.body,
         json!({"code": "IE", "alpha3": "IRL", "numeric": "372", "name": "Ireland", "risk": {"listing": "unlisted",
-            "measure": "RISK_MEASURE_UNSPECIFIED", "listVersion": "fatf-2026-02-13"}})
+            "listVersion": "fatf-2026-02-13"}})
     );
     let iran = get(&mut http, "/api/v1/reference/countries/364?date=2026-03-01").await;
     assert_eq!(iran.body["risk"]["listing"], "call-for-action");

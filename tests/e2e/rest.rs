@@ -24,6 +24,15 @@ fn assert_error(answer: &Answer, status: u16, code: &str) {
         assert!(!answer.body[field].as_str().unwrap_or_default().is_empty(), "{field} in {:#}", answer.body);
     }
     assert!(answer.headers.contains_key("x-request-id"));
+    if code == "INVALID_INPUT" {
+        let details = answer.body["details"].as_array().unwrap();
+        assert!(!details.is_empty(), "{:#}", answer.body);
+        for (detail, told) in
+            details.iter().flat_map(|one| ["field", "issue", "expected"].map(|told| (one, told)))
+        {
+            assert!(!detail[told].as_str().unwrap().is_empty(), "no {told} in {:#}", answer.body);
+        }
+    }
 }
 
 #[tokio::test]
@@ -204,6 +213,65 @@ async fn bad_input_is_named_and_nothing_else_happens() {
         413,
         "PAYLOAD_TOO_LARGE",
     );
+}
+
+#[tokio::test]
+async fn a_patch_of_what_stays_says_so_and_what_can_be_changed() {
+    let mut admin = shared().as_role(Role::Admin, "staying").await;
+    assert_eq!(post(&mut admin, "/v1/clients", json!({"clientId": "1", "name": "Ada"})).await.status, 201);
+    let account = json!({"accountId": "0000000001", "currency": "EUR"});
+    assert_eq!(post(&mut admin, "/v1/clients/1/accounts", account).await.status, 201);
+    let path = "/v1/clients/1/accounts/0000000001";
+    let mut patch = async |body| admin.call(Method::PATCH, path, &[], Some(body)).await.unwrap();
+    let stays = patch(json!({"currency": "USD"})).await;
+    assert_error(&stays, 400, "INVALID_INPUT");
+    assert_eq!(stays.body["message"], "Currency cannot be changed");
+    assert_eq!(
+        stays.body["details"],
+        json!([{"field": "currency", "issue": "cannot be changed", "expected": "one of accountId, type, status"}])
+    );
+    let unknown = patch(json!({"colour": "red"})).await;
+    assert_error(&unknown, 400, "INVALID_INPUT");
+    let detail = &unknown.body["details"][0];
+    assert!(detail["issue"].as_str().unwrap().starts_with("unknown field"), "{detail}");
+    assert_eq!(
+        (&detail["field"], &detail["expected"]),
+        (&json!("colour"), &json!("one of accountId, type, status"))
+    );
+}
+
+#[tokio::test]
+async fn what_was_not_said_is_not_shown_and_a_rejection_names_its_field() {
+    let mut admin = shared().as_role(Role::Admin, "unsaid").await;
+    assert_eq!(post(&mut admin, "/v1/clients", json!({"clientId": "1", "name": "Ada"})).await.status, 201);
+    let account = json!({"accountId": "0000000001", "currency": "EUR"});
+    assert_eq!(post(&mut admin, "/v1/clients/1/accounts", account).await.status, 201);
+    let entry = |id: &str, account: &str, amount: &str| {
+        json!({"transactionId": id, "accountId": account, "direction": "debit", "amount": amount, "currency": "EUR",
+            "bookedAt": "2026-01-02T10:00:00Z"})
+    };
+    let batch = json!({"transactions": [entry("a", "0000000001", "1"), entry("b", "0000000001", "1.001"),
+        entry("c", "0000000009", "1"), entry("a", "0000000001", "2")]});
+    let recorded = post(&mut admin, "/v1/transactions:batchCreate", batch).await;
+    assert_eq!((recorded.status, &recorded.body["created"]), (200, &json!(1)), "{:#}", recorded.body);
+    let rows = recorded.body["rejected"].as_array().unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (&row["index"], row["field"].as_str(), row["expected"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!(1), Some("amount"), Some("at most 2 decimal places")),
+            (&json!(2), Some("accountId"), Some("")),
+            (&json!(3), Some("transactionId"), Some("an id of its own, or the same content")),
+        ]
+    );
+    let told = get(&mut admin, "/v1/transactions/a").await.body;
+    assert!(told["channel"].is_null() && told["type"] == "transfer", "{told:#}");
+    for path in ["/v1/clients/1", "/v1/clients/1/accounts/0000000001", "/v1/reference/countries?limit=300"] {
+        let told = get(&mut admin, path).await;
+        assert_eq!(told.status, 200);
+        assert!(!told.body.to_string().contains("_UNSPECIFIED"), "{path}: {:#}", told.body);
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use api::users::v1::{
 };
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
-use riskmesh_core::{Detail, Error, TenantId, UserId};
+use riskmesh_core::{Error, TenantId, UserId};
 use store::list::{Listed, Start};
 use tonic::{Request, Response, Status};
 
@@ -52,7 +52,7 @@ impl UsersService for UsersRpc {
     ) -> Result<Response<CreateUserResponse>, Status> {
         let tenant = tenant(&request)?;
         let wanted = request.into_inner().user;
-        let wanted = wanted.ok_or_else(|| Error::invalid(Detail::new("user", "is required")))?;
+        let wanted = wanted.ok_or_else(|| Error::required("user"))?;
         let user = self.users.create(&tenant, wanted).await?;
         Ok(versioned(CreateUserResponse { user: Some(user.message()) }, user.version))
     }
@@ -70,7 +70,7 @@ impl UsersService for UsersRpc {
         let tenant = tenant(&request)?;
         let if_match = IfMatch::read(request.metadata())?;
         let request = request.into_inner();
-        let patch = request.user.ok_or_else(|| Error::invalid(Detail::new("user", "is required")))?;
+        let patch = request.user.ok_or_else(|| Error::required("user"))?;
         let mask = request.update_mask.as_ref().map(|mask| mask.paths.as_slice());
         let user = self.users.update(&tenant, &user_id(&patch.user_id)?, &patch, mask, &if_match).await?;
         Ok(versioned(UpdateUserResponse { user: Some(user.message()) }, user.version))

@@ -17,7 +17,7 @@ use crate::events::{Addition, Events};
 use crate::repo::accounts::Accounts;
 use crate::repo::buckets::Buckets;
 use crate::repo::transactions::{Claim, Month, Summary, Transactions};
-use riskmesh_core::{AccountId, ClientId, Clock, ErrorCode, TenantId};
+use riskmesh_core::{AccountId, ClientId, Clock, Detail, Error as Outward, ErrorCode, TenantId};
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     /// One entry that could not be recorded.
-    pub(crate) fn reject(&mut self, index: usize, id: String, code: ErrorCode, message: String) {
-        self.rejected.push(Rejected { index, id, code, message });
+    pub(crate) fn reject(&mut self, index: usize, id: String, error: Outward) {
+        self.rejected.push(Rejected { index, id, error });
     }
 }
 
@@ -62,8 +62,7 @@ impl Recorded {
 pub(crate) struct Rejected {
     pub(crate) index: usize,
     pub(crate) id: String,
-    pub(crate) code: ErrorCode,
-    pub(crate) message: String,
+    pub(crate) error: Outward,
 }
 
 /// An entry on its way, with its place in the batch. Boxed: it is sorted and grouped several times.
@@ -102,12 +101,11 @@ impl Ingest {
         let owners = self.owners(tenant, &work).await?;
         let (work, orphans): (Vec<_>, Vec<_>) =
             work.into_iter().partition(|work| owners.contains_key(&work.entry.account));
-        recorded.rejected.extend(orphans.iter().map(|work| {
-            work.rejected(
-                ErrorCode::AccountNotFound,
-                format!("Account {} does not exist", work.entry.account),
-            )
-        }));
+        recorded.rejected.extend(
+            orphans
+                .iter()
+                .map(|work| work.no_account(format!("Account {} does not exist", work.entry.account))),
+        );
         let mut groups: BTreeMap<Month, Vec<Work>> = BTreeMap::new();
         for work in work {
             groups.entry(work.month()).or_default().push(work);
@@ -141,11 +139,9 @@ impl Ingest {
         let opened = self.buckets.open(tenant, &new).await?;
         for ((account, bucket), opened) in new.into_iter().zip(opened) {
             if !opened && let Some(closed) = groups.remove(&Month { account, bucket }) {
-                recorded.rejected.extend(
-                    closed.iter().map(|work| {
-                        work.rejected(ErrorCode::AccountNotFound, "The account was deleted".into())
-                    }),
-                );
+                recorded
+                    .rejected
+                    .extend(closed.iter().map(|work| work.no_account("The account was deleted".into())));
             }
         }
         self.add(tenant, groups, known, owners, recorded).await
@@ -374,7 +370,14 @@ fn count(work: &[Work], present: &[bool], recorded: &mut Recorded) {
 }
 
 fn other_content(work: &Work) -> Rejected {
-    work.rejected(ErrorCode::AlreadyExists, "The transaction id exists with other content".into())
+    let detail = Detail::expected(
+        "transactionId",
+        "is the id of another transaction",
+        "an id of its own, or the same content",
+    );
+    let error =
+        Outward::new(ErrorCode::AlreadyExists).message("The transaction id exists with other content");
+    work.rejected(error.detail(detail))
 }
 
 impl Work {
@@ -382,7 +385,12 @@ impl Work {
         Month { account: self.entry.account.clone(), bucket: self.entry.bucket() }
     }
 
-    fn rejected(&self, code: ErrorCode, message: String) -> Rejected {
-        Rejected { index: self.index, id: self.entry.id.to_string(), code, message }
+    fn no_account(&self, message: String) -> Rejected {
+        let account = self.entry.account.as_str();
+        self.rejected(Outward::not_found(ErrorCode::AccountNotFound, "accountId", account).message(message))
+    }
+
+    fn rejected(&self, error: Outward) -> Rejected {
+        Rejected { index: self.index, id: self.entry.id.to_string(), error }
     }
 }

@@ -157,7 +157,7 @@ impl Service {
             accounts: AccountsRpc { masters: masters.clone(), cursors: cursors.clone() },
             payments: PaymentsRpc { payments, cursors: cursors.clone() },
             preferences: PreferencesRpc { preferences },
-            portfolios: PortfoliosRpc { portfolios, cursors: cursors.clone() },
+            portfolios: PortfoliosRpc { portfolios, masters: masters.clone(), cursors: cursors.clone() },
             trades: TradesRpc { trades, cursors: cursors.clone(), clock },
             transactions: TransactionsRpc { masters, ingest, ledger, cursors, policy },
             events,

@@ -176,7 +176,8 @@ impl Masters {
         if !self.accounts.close(tenant, id, true).await? {
             return Err(Error::new(ErrorCode::PreconditionFailed)
                 .message("The client still has accounts")
-                .hint("Delete its accounts first; accounts with transactions cannot be deleted."));
+                .hint("Delete its accounts first; accounts with transactions cannot be deleted.")
+                .detail(Detail::expected("clientId", "has accounts", "a client without accounts")));
         }
         let pointer = self.events.intend_clients(tenant, std::slice::from_ref(id)).await?;
         let mut race = Race::default();
@@ -228,7 +229,12 @@ impl Masters {
         if self.accounts.count(tenant, client).await? >= MAX_ACCOUNTS {
             return Err(Error::new(ErrorCode::PreconditionFailed)
                 .message("The client has as many accounts as a client can have")
-                .hint(format!("A client has at most {MAX_ACCOUNTS} accounts.")));
+                .hint(format!("A client has at most {MAX_ACCOUNTS} accounts."))
+                .detail(Detail::expected(
+                    "clientId",
+                    "has as many accounts as it can",
+                    format!("< {MAX_ACCOUNTS} accounts"),
+                )));
         }
         let now = self.clock.now();
         let mut account = Account::new(id, client.clone(), currency, kind, status, now);
@@ -331,7 +337,12 @@ impl Masters {
         if !self.buckets.close(tenant, id).await? {
             return Err(Error::new(ErrorCode::PreconditionFailed)
                 .message("The account has transactions")
-                .hint("PATCH its status to closed instead; what was booked stays on record."));
+                .hint("PATCH its status to closed instead; what was booked stays on record.")
+                .detail(Detail::expected(
+                    "accountId",
+                    "has transactions",
+                    "an account without transactions",
+                )));
         }
         let pointer = self.events.intend_accounts(tenant, std::slice::from_ref(id)).await?;
         self.remove_account(tenant, account, pointer).await

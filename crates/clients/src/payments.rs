@@ -110,7 +110,8 @@ impl Payments {
         if account.status != AccountStatus::Active {
             return Err(Error::new(ErrorCode::PreconditionFailed)
                 .message("The account is not active")
-                .hint("Pay from an active account, or set the account's status to active first."));
+                .hint("Pay from an active account, or set the account's status to active first.")
+                .detail(Detail::expected("accountId", "is not active", "an active account")));
         }
         if account.currency != order.amount.currency {
             let issue = format!("must be the account's currency, {}", account.currency.code());
@@ -179,7 +180,9 @@ impl Payments {
             let after = Payment {
                 status: match recorded.rejected.first() {
                     None => PaymentStatus::Booked,
-                    Some(rejected) if rejected.code == ErrorCode::AccountNotFound => PaymentStatus::Rejected,
+                    Some(rejected) if rejected.error.code == ErrorCode::AccountNotFound => {
+                        PaymentStatus::Rejected
+                    }
                     // An entry of this id that is not this payment's: nobody but us makes such ids.
                     Some(_) => return Err(Error::internal("book a payment")),
                 },

@@ -12,7 +12,7 @@ use crate::ingest::Recorded;
 use crate::portfolios::Portfolios;
 use crate::repo::trades::{Kept, Owner, SHARDS, Sum, Trades as Repo, shard};
 use api::portfolios::v1::Position;
-use riskmesh_core::{Error, ErrorCode, PortfolioId, TenantId, TradeId};
+use riskmesh_core::{Detail, Error, ErrorCode, PortfolioId, TenantId, TradeId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::Outcome;
@@ -256,8 +256,14 @@ fn tell(
             None if full.contains(&at) => recorded.reject(
                 work.index,
                 work.trade.id.to_string(),
-                ErrorCode::PreconditionFailed,
-                "The portfolio has as many instruments as a portfolio can have".into(),
+                Error::new(ErrorCode::PreconditionFailed)
+                    .message("The portfolio has as many instruments as a portfolio can have")
+                    .hint("Record the trade in another portfolio.")
+                    .detail(Detail::expected(
+                        "instrumentId",
+                        "is one too many",
+                        "an instrument that is held",
+                    )),
             ),
             None => {}
             // Our own write, of which nobody knew.
@@ -279,7 +285,9 @@ fn reject_other(recorded: &mut Recorded, index: usize, trade: &Trade) {
     recorded.reject(
         index,
         trade.id.to_string(),
-        ErrorCode::AlreadyExists,
-        "Another trade has this id, or had it before it was taken back".into(),
+        Error::new(ErrorCode::AlreadyExists)
+            .message("Another trade has this id, or had it before it was taken back")
+            .hint("Record it under another id: a trade does not change, it is taken back by DELETE.")
+            .detail(Detail::expected("tradeId", "is the id of another trade", "an id that no trade had")),
     );
 }

@@ -51,8 +51,14 @@ impl Cursors {
 
     /// The position in a cursor that was sealed for the same scope.
     pub fn open(&self, scope: Scope<'_>, cursor: &str) -> Result<Vec<u8>, Error> {
-        let refused =
-            || Error::invalid(Detail::new("cursor", "is not a cursor of this query; start again without it"));
+        let refused = || {
+            let issue = "is not a cursor of this query; start again without it";
+            Error::invalid(Detail::expected(
+                "cursor",
+                issue,
+                "page.nextCursor of an answer to the same query",
+            ))
+        };
         if cursor.len() > MAX_LEN {
             return Err(refused());
         }

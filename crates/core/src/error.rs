@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The `domain` of our `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "riskmesh";
@@ -142,12 +142,13 @@ pub struct Detail {
     pub field: Cow<'static, str>,
     /// What is wrong, to be read after the field's name: `must be 10 digits`.
     pub issue: Cow<'static, str>,
-    /// What would be right, for machines: a pattern or a range; empty where there is none.
+    /// What would be right, for machines: a pattern, a range, a list or a few words; empty only where the state of things is at fault, not
+    /// what was sent.
     pub expected: Cow<'static, str>,
 }
 
 impl Detail {
-    /// A detail with no machine-readable expectation.
+    /// A detail about the state of things: what is not there, what is taken.
     pub fn new(field: impl Into<Cow<'static, str>>, issue: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), issue: issue.into(), expected: Cow::Borrowed("") }
     }
@@ -238,6 +239,11 @@ impl Error {
     /// `INVALID_INPUT` for one field; its message is the field's sentence.
     pub fn invalid(detail: Detail) -> Self {
         Self::invalid_fields(vec![detail])
+    }
+
+    /// `INVALID_INPUT` for a part of the request, an object, that has to be there.
+    pub fn required(field: &'static str) -> Self {
+        Self::invalid(Detail::expected(field, "is required", "an object"))
     }
 
     /// `INVALID_INPUT` for several fields; the message speaks of the first, and the hint of its range.
@@ -336,20 +342,13 @@ impl Error {
             error.hint = hint.clone().into();
         }
         if let Some(bad) = details.bad_request() {
-            error.details = bad
-                .field_violations
-                .iter()
-                .map(|violation| Detail {
-                    field: violation.field.clone().into(),
-                    issue: violation.description.clone().into(),
-                    expected: info
-                        .metadata
-                        .get(&format!("{EXPECTED}{}", violation.field))
-                        .cloned()
-                        .unwrap_or_default()
-                        .into(),
-                })
-                .collect();
+            let mut keys = ExpectedKeys::default();
+            let detail = |violation: &FieldViolation| Detail {
+                field: violation.field.clone().into(),
+                issue: violation.description.clone().into(),
+                expected: info.metadata.get(&keys.next(&violation.field)).cloned().unwrap_or_default().into(),
+            };
+            error.details = bad.field_violations.iter().map(detail).collect();
         }
         error.retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
         error
@@ -359,6 +358,19 @@ impl Error {
 const HINT: &str = "hint";
 const EXPECTED: &str = "expected/";
 
+/// The keys of `ErrorInfo.metadata` that tell what is expected of each violation: `expected/limit`, and of a field's second one
+/// `expected/limit#2`.
+#[derive(Default)]
+struct ExpectedKeys(HashMap<String, usize>);
+
+impl ExpectedKeys {
+    fn next(&mut self, field: &str) -> String {
+        let count = self.0.entry(field.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { format!("{EXPECTED}{field}") } else { format!("{EXPECTED}{field}#{count}") }
+    }
+}
+
 impl From<&Error> for Status {
     fn from(error: &Error) -> Self {
         let mut metadata = HashMap::new();
@@ -366,10 +378,12 @@ impl From<&Error> for Status {
             metadata.insert(HINT.to_owned(), error.hint.clone().into_owned());
         }
         let mut details = ErrorDetails::new();
+        let mut keys = ExpectedKeys::default();
         for detail in &error.details {
             details.add_bad_request_violation(detail.field.clone(), detail.issue.clone());
+            let key = keys.next(&detail.field);
             if !detail.expected.is_empty() {
-                metadata.insert(format!("{EXPECTED}{}", detail.field), detail.expected.clone().into_owned());
+                metadata.insert(key, detail.expected.clone().into_owned());
             }
         }
         details.set_error_info(error.code.name(), DOMAIN, metadata);
@@ -433,6 +447,9 @@ mod tests {
     fn an_error_survives_the_wire() {
         let sent = Error::invalid(Detail::expected("limit", "must be 1 to 1000", "1..1000"))
             .hint("limit is at most 1000")
+            .detail(Detail::expected("limit", "must be odd", "an odd number"))
+            .detail(Detail::expected("offset", "must not be negative", ">= 0"))
+            .detail(Detail::new("limit", "was changed"))
             .retry_after(Duration::from_secs(3))
             .because("secret cause");
         let status = Status::from(&sent);

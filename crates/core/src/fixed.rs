@@ -1,5 +1,6 @@
 //! Exact decimal numbers with a fixed number of places: quantities and prices.
 
+use crate::error::{Detail, Error};
 use std::fmt;
 
 /// A decimal number with at most `PLACES` places, kept as a whole number of the last one.
@@ -25,6 +26,25 @@ pub enum InvalidFixed {
     TooLarge,
 }
 
+impl InvalidFixed {
+    /// What would be right for a number with these places, below this limit in units of the last one.
+    pub(crate) fn expected(self, places: u32, limit: i64) -> String {
+        match self {
+            Self::Syntax => SYNTAX.into(),
+            Self::Places => format!("at most {places} decimal places"),
+            Self::TooLarge => format!("< {}", decimal(limit.into(), places)),
+        }
+    }
+}
+
+/// The form of a number greater than zero.
+const SYNTAX: &str = r"^[0-9]+(\.[0-9]+)?$";
+
+/// `INVALID_INPUT` for a number that is not greater than zero.
+pub(crate) fn not_positive(field: &'static str) -> Error {
+    Error::invalid(Detail::expected(field, "must be greater than zero", "> 0"))
+}
+
 impl<const PLACES: u32> Fixed<PLACES> {
     /// One more than the largest number, in units of the last place.
     pub const LIMIT: i64 = 1_000_000_000_000_000_000;
@@ -35,6 +55,18 @@ impl<const PLACES: u32> Fixed<PLACES> {
     /// What it is not.
     pub fn parse(text: &str) -> Result<Self, InvalidFixed> {
         parse(text, PLACES, Self::LIMIT).map(Self)
+    }
+
+    /// What a field says: a number greater than zero.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT`.
+    pub fn positive(field: &'static str, text: &str) -> Result<Self, Error> {
+        let number = Self::parse(text).map_err(|error| {
+            let expected = error.expected(PLACES, Self::LIMIT);
+            Error::invalid(Detail::expected(field, error.to_string(), expected))
+        })?;
+        if number.0 > 0 { Ok(number) } else { Err(not_positive(field)) }
     }
 }
 

@@ -9,8 +9,10 @@ pub mod cursor;
 pub mod error;
 pub mod fixed;
 pub mod id;
+pub mod language;
 pub mod money;
 pub mod page;
+pub mod time_zone;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Detail, Error, ErrorCode, Result, ServiceError};

@@ -1,6 +1,7 @@
 //! Exact money: integer minor units and an ISO 4217 currency; no float ever touches an amount.
 
 use crate::codes::listed;
+use crate::error::{Detail, Error};
 use crate::fixed::{self, InvalidFixed};
 use std::fmt;
 
@@ -60,6 +61,15 @@ impl Currency {
         known.then_some(Self(code))
     }
 
+    /// The currency that a field names.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT`.
+    pub fn named(field: &'static str, code: &str) -> Result<Self, Error> {
+        let detail = || Detail::expected(field, "must be an ISO 4217 currency code", "^[A-Z]{3}$");
+        Self::new(code).ok_or_else(|| Error::invalid(detail()))
+    }
+
     /// The three letters.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
@@ -83,20 +93,6 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// Why a text is not an amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidMoney {
-    /// Not digits with an optional fraction.
-    #[error("must be a decimal number such as 100.00")]
-    Syntax,
-    /// More decimal places than the currency has.
-    #[error("has more decimal places than the currency")]
-    Places,
-    /// Beyond [`MAX_MINOR`].
-    #[error("is too large")]
-    TooLarge,
-}
-
 /// An exact amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Money {
@@ -108,14 +104,27 @@ pub struct Money {
 
 impl Money {
     /// Parses a plain decimal such as `100`, `100.5` or `-0.01`; trailing zeros beyond the currency's places are exact and allowed.
-    pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidMoney> {
-        let minor =
-            fixed::parse(text, currency.places().into(), MAX_MINOR + 1).map_err(|error| match error {
-                InvalidFixed::Syntax => InvalidMoney::Syntax,
-                InvalidFixed::Places => InvalidMoney::Places,
-                InvalidFixed::TooLarge => InvalidMoney::TooLarge,
-            })?;
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidFixed> {
+        let minor = fixed::parse(text, currency.places().into(), MAX_MINOR + 1)?;
         Ok(Self { minor, currency })
+    }
+
+    /// What the field `amount` says: exact, and greater than zero.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT`.
+    pub fn positive(text: &str, currency: Currency) -> Result<Self, Error> {
+        let field = "amount";
+        let amount = Self::parse(text, currency).map_err(|error| {
+            let issue = match error {
+                InvalidFixed::Syntax => "must be a decimal number such as 100.00",
+                InvalidFixed::Places => "has more decimal places than the currency",
+                InvalidFixed::TooLarge => "is too large",
+            };
+            let expected = error.expected(currency.places().into(), MAX_MINOR + 1);
+            Error::invalid(Detail::expected(field, issue, expected))
+        })?;
+        if amount.minor > 0 { Ok(amount) } else { Err(fixed::not_positive(field)) }
     }
 }
 
@@ -131,7 +140,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn eur(text: &str) -> Result<i64, InvalidMoney> {
+    fn eur(text: &str) -> Result<i64, InvalidFixed> {
         Money::parse(text, Currency::EUR).map(|money| money.minor)
     }
 
@@ -142,11 +151,11 @@ mod tests {
         assert_eq!(eur("0.1"), Ok(10));
         assert_eq!(eur("-0.01"), Ok(-1));
         assert_eq!(eur("1.230000"), Ok(123));
-        assert_eq!(eur("1.231"), Err(InvalidMoney::Places));
+        assert_eq!(eur("1.231"), Err(InvalidFixed::Places));
         assert_eq!(eur("10000000000000.00"), Ok(MAX_MINOR));
-        assert_eq!(eur("10000000000000.01"), Err(InvalidMoney::TooLarge));
+        assert_eq!(eur("10000000000000.01"), Err(InvalidFixed::TooLarge));
         for bad in ["", "-", ".", "1.", ".5", "1e3", "+1", "1,0", " 1", "١", "1.2.3", "--1", "NaN"] {
-            assert_eq!(eur(bad), Err(InvalidMoney::Syntax), "{bad}");
+            assert_eq!(eur(bad), Err(InvalidFixed::Syntax), "{bad}");
         }
     }
 
@@ -154,7 +163,7 @@ mod tests {
     fn places_follow_the_currency() {
         let yen = Currency::new("JPY").unwrap();
         assert_eq!(Money::parse("5", yen).unwrap().to_string(), "5");
-        assert_eq!(Money::parse("5.1", yen), Err(InvalidMoney::Places));
+        assert_eq!(Money::parse("5.1", yen), Err(InvalidFixed::Places));
         let dinar = Currency::new("KWD").unwrap();
         assert_eq!(Money::parse("5.1", dinar).unwrap().to_string(), "5.100");
         assert!(TWO_PLACES.split_ascii_whitespace().is_sorted() && PLACES.is_sorted());

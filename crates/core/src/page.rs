@@ -36,18 +36,21 @@ impl PageRequest {
                 .filter(|limit| (1..=MAX_LIMIT).contains(limit))
                 .ok_or_else(|| Error::invalid(Detail::expected("limit", "must be 1 to 1000", "1..1000")))?,
         };
-        let start = match (offset, cursor) {
-            (Some(_), cursor) if !cursor.is_empty() => {
-                return Err(Error::invalid(Detail::new("cursor", "cannot be given together with offset")));
-            }
-            (Some(offset), _) => {
-                Start::Offset(u64::try_from(offset).map_err(|_| {
+        let start =
+            match (offset, cursor) {
+                (Some(_), cursor) if !cursor.is_empty() => {
+                    return Err(Error::invalid(Detail::expected(
+                        "cursor",
+                        "cannot be given together with offset",
+                        "cursor or offset",
+                    )));
+                }
+                (Some(offset), _) => Start::Offset(u64::try_from(offset).map_err(|_| {
                     Error::invalid(Detail::expected("offset", "must not be negative", ">= 0"))
-                })?)
-            }
-            (None, "") => Start::Offset(0),
-            (None, cursor) => Start::Cursor(cursor.to_owned()),
-        };
+                })?),
+                (None, "") => Start::Offset(0),
+                (None, cursor) => Start::Cursor(cursor.to_owned()),
+            };
         Ok(Self { limit: limit as usize, start })
     }
 }

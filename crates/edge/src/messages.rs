@@ -147,7 +147,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Failure> {
 }
 
 fn invalid(issue: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    let detail = Detail::new("body", issue);
+    let detail = Detail::expected("body", issue, "messages of gRPC's framing");
     let message = format!("The request body {}", detail.issue);
     Error::invalid(detail).message(message)
 }

@@ -148,7 +148,8 @@ fn check_head(core: &Core, head: &Parts) -> Result<(), Failure> {
         return Err(ErrorCode::HeadersTooLarge.into());
     }
     if !has_host(head) {
-        let detail = Detail::new("Host", "must be given once, as host or host:port");
+        let detail =
+            Detail::expected("Host", "must be given once, as host or host:port", "host or host:port");
         return Err(Error::invalid(detail).into());
     }
     if !is_framed(&head.headers) {

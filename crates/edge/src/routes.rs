@@ -5,7 +5,7 @@ use api::Method;
 use api::method::{Cache, METHODS};
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use prost_reflect::FieldDescriptor;
+use prost_reflect::{FieldDescriptor, Kind};
 use riskmesh_core::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(crate) struct Route {
     template: Box<str>,
     /// The request's field that is the HTTP body, in JSON.
     pub(crate) body_field: Option<Box<str>>,
+    /// The fields of a resource that a PATCH of it does not have, in JSON: they stay as they are.
+    pub(crate) unchangeable: Vec<Box<str>>,
     /// The most bytes of a request's body; `None` for client streams, which have no end.
     pub(crate) body_limit: Option<usize>,
     /// The longest that a call may take.
@@ -158,6 +160,19 @@ fn body_field(binding: &Binding) -> Option<&str> {
     }
 }
 
+fn unchangeable(binding: &Binding) -> Vec<Box<str>> {
+    let resource = binding.response_body().map(FieldDescriptor::kind);
+    let patch = match binding.body() {
+        Body::Field(field) if binding.method() == "PATCH" => Some(field.kind()),
+        _ => None,
+    };
+    let (Some(Kind::Message(resource)), Some(Kind::Message(patch))) = (resource, patch) else {
+        return Vec::new();
+    };
+    let stays = |field: &FieldDescriptor| patch.get_field_by_name(field.name()).is_none();
+    resource.fields().filter(stays).map(|field| field.json_name().into()).collect()
+}
+
 fn route(
     method: &'static Method,
     binding: Option<&Binding>,
@@ -175,6 +190,7 @@ fn route(
         name: binding.map_or(method.path, Binding::path).into(),
         template: binding.map_or(method.path, Binding::template).into(),
         body_field: binding.and_then(body_field).map(Into::into),
+        unchangeable: binding.map_or_else(Vec::new, unchangeable),
         body_limit: (!method.client_streaming).then_some(body_limit),
         timeout: method.timeout().unwrap_or(config.request_timeout),
         deprecated: Deprecated::new(method, &variables),

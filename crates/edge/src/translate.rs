@@ -19,11 +19,11 @@ pub(crate) struct Renderer {
 
 impl ErrorRenderer for Renderer {
     fn render(&self, context: &ErrorContext<'_>, error: &transcode::Error) -> Response<Bytes> {
-        let body_field = context.extensions.get::<Arc<Route>>().and_then(|route| route.body_field.as_deref());
+        let route = context.extensions.get::<Arc<Route>>().map(|route| &**route);
         let trace =
             context.extensions.get::<TraceContext>().cloned().unwrap_or_else(|| TraceContext::root(false));
         let asked = Asked { at: self.clock.now(), trace_id: trace.trace_id, headers: context.headers };
-        fault::rest(&failure(error, body_field), &asked)
+        fault::rest(&failure(error, route), &asked)
     }
 
     fn schema_in_stream(&self) -> Option<Value> {
@@ -42,13 +42,14 @@ impl ErrorRenderer for Renderer {
     }
 }
 
-/// The failure that an error of the transcoder is. `body_field` is the request's field that is the HTTP body: callers know the
-/// body's fields, not its name.
-pub(crate) fn failure(error: &transcode::Error, body_field: Option<&str>) -> Failure {
+/// The failure that an error of the transcoder is, over REST by this route: callers know the fields of the HTTP body, not the name of the
+/// request's field that it is.
+pub(crate) fn failure(error: &transcode::Error, route: Option<&Route>) -> Failure {
+    let body_field = route.and_then(|route| route.body_field.as_deref());
     match error.kind {
         Kind::NotFound => ErrorCode::RouteNotFound.into(),
         Kind::MethodNotAllowed => Failure::method_not_allowed(&error.allow.join(", ")),
-        Kind::Path | Kind::Query | Kind::Header | Kind::Body => invalid(error, body_field).into(),
+        Kind::Path | Kind::Query | Kind::Header | Kind::Body => invalid(error, route).into(),
         Kind::BodyTooLarge => Error::new(ErrorCode::PayloadTooLarge).message(sentence(&error.message)).into(),
         Kind::UnsupportedMediaType => {
             Error::new(ErrorCode::UnsupportedMediaType).message(sentence(&error.message)).into()
@@ -99,7 +100,15 @@ fn relative(detail: &mut Detail, body: &str) {
 }
 
 /// Input that is not what its field takes, with the place in the body where there is one.
-fn invalid(error: &transcode::Error, body_field: Option<&str>) -> Error {
+fn invalid(error: &transcode::Error, route: Option<&Route>) -> Error {
+    let body_field = route.and_then(|route| route.body_field.as_deref());
+    if let Some((route, field)) = route.zip(unknown_field(error))
+        && route.unchangeable.iter().any(|stays| **stays == *field)
+    {
+        let expected = error.violations.first().and_then(|violation| violation.expected.clone());
+        let field = field.to_owned();
+        return Error::invalid(Detail::expected(field, "cannot be changed", expected.unwrap_or_default()));
+    }
     let place = error.location.map(|at| format!("line {}, column {}", at.line, at.column));
     let mut details: Vec<Detail> = error
         .violations
@@ -130,15 +139,21 @@ fn invalid(error: &transcode::Error, body_field: Option<&str>) -> Error {
     answer
 }
 
+/// The field that a body has and its message does not.
+fn unknown_field(error: &transcode::Error) -> Option<&str> {
+    let violation = error.violations.first().filter(|_| error.kind == Kind::Body)?;
+    (violation.description == "unknown field").then_some(&*violation.field)
+}
+
 /// What is wrong with all of a part of the request, where no field of it is at fault.
 fn whole(error: &transcode::Error) -> Detail {
-    let part = match error.kind {
-        Kind::Path => "path",
-        Kind::Query => "query",
-        Kind::Header => "header",
-        _ => "body",
+    let (part, expected) = match error.kind {
+        Kind::Path => ("path", "the path of an operation, percent-encoded"),
+        Kind::Query => ("query", "parameters of the operation, percent-encoded"),
+        Kind::Header => ("header", "a header as the document has it"),
+        _ => ("body", "a body as the document has it, in UTF-8"),
     };
-    Detail::new(part, error.message.clone())
+    Detail::expected(part, error.message.clone(), expected)
 }
 
 /// A body that did not arrive whole.
@@ -152,7 +167,11 @@ fn body_read(error: &transcode::Error) -> Error {
 pub(crate) fn unread(status: Option<&Status>) -> Error {
     match status {
         Some(status) if is_ours(status) => Error::from_status(status),
-        _ => Error::new(ErrorCode::InvalidInput).message("The request body could not be read to its end"),
+        _ => {
+            let detail =
+                Detail::expected("body", "could not be read to its end", "a whole body, as its headers say");
+            Error::invalid(detail).message("The request body could not be read to its end")
+        }
     }
 }
 

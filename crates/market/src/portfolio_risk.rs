@@ -11,7 +11,7 @@ use crate::upstream::{Held, Upstream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use risk::portfolio::{Analysis, Book, Instrument, Market, Model, Price, analyse};
 use risk::{Currency, Day};
-use riskmesh_core::{Error, ErrorCode, InstrumentId, PortfolioId, TenantId};
+use riskmesh_core::{Detail, Error, ErrorCode, InstrumentId, PortfolioId, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,7 +55,11 @@ impl PortfolioRisk {
         let Held { book, newest } = self.upstream.held(tenant, portfolio, as_of).await?;
         if book.len() > MAX_INSTRUMENTS {
             let message = format!("The portfolio holds more than {MAX_INSTRUMENTS} instruments");
-            return Err(Error::new(ErrorCode::PreconditionFailed).message(message));
+            return Err(Error::new(ErrorCode::PreconditionFailed).message(message).detail(Detail::expected(
+                "portfolioId",
+                "holds too many instruments",
+                format!("<= {MAX_INSTRUMENTS} instruments"),
+            )));
         }
         let ids = ids(&book)?;
         let as_of = match as_of {

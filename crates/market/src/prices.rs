@@ -40,8 +40,7 @@ pub(crate) struct Recorded {
 pub(crate) struct Rejected {
     pub(crate) index: usize,
     pub(crate) instrument: String,
-    pub(crate) code: ErrorCode,
-    pub(crate) message: String,
+    pub(crate) error: Error,
 }
 
 /// What a price is beside what was there.
@@ -53,9 +52,8 @@ enum Kind {
 }
 
 impl Recorded {
-    pub(crate) fn reject(&mut self, index: usize, instrument: String, error: &Error) {
-        let message = error.message.clone().into_owned();
-        self.rejected.push(Rejected { index, instrument, code: error.code, message });
+    pub(crate) fn reject(&mut self, index: usize, instrument: String, error: Error) {
+        self.rejected.push(Rejected { index, instrument, error });
     }
 }
 
@@ -71,7 +69,7 @@ impl Prices {
         let mut work: BTreeMap<InstrumentId, BTreeMap<Day, Amount>> = BTreeMap::new();
         for (index, price) in batch {
             if let Err(error) = fits(&price, known.get(&price.instrument)) {
-                recorded.reject(index, price.instrument.to_string(), &error);
+                recorded.reject(index, price.instrument.to_string(), error);
                 continue;
             }
             match work.entry(price.instrument.clone()).or_default().entry(price.day) {
@@ -82,7 +80,7 @@ impl Prices {
                 std::collections::btree_map::Entry::Occupied(_) => {
                     let message = "The batch has another price of this day";
                     let error = Error::new(ErrorCode::AlreadyExists).message(message);
-                    recorded.reject(index, price.instrument.to_string(), &error);
+                    recorded.reject(index, price.instrument.to_string(), error);
                 }
             }
         }

@@ -118,7 +118,7 @@ fn check(what: &str, status: &Status, place: &Place, bad: &Bad) {
     let expected = named(place);
     for detail in &error.details {
         assert!(detail.field.starts_with(&expected), "{what}: {:?}", error.details);
-        assert!(!detail.issue.is_empty(), "{what}");
+        assert!(!detail.issue.is_empty() && !detail.expected.is_empty(), "{what}: {detail:?}");
     }
     assert!(!error.hint.is_empty(), "{what}");
     let said = error.details.iter().any(|detail| detail.expected == bad.expected);

@@ -171,6 +171,15 @@ fn bad(field: &FieldDescriptor) -> Vec<Bad> {
             let none = Value::List(Vec::new());
             bad.push(Bad::new("no items", none).expecting(format!(">= {least} items")));
         }
+        if said.rule("repeated", "unique").is_some() {
+            let item = good(field, 0).and_then(|value| value.as_list()?.first().cloned()).unwrap();
+            bad.push(Bad::new("an item twice", Value::List(vec![item; 2])).expecting("each item once"));
+        }
+        if let Kind::Enum(_) = field.kind() {
+            for number in [0, 99] {
+                bad.push(Bad::new("no value", Value::List(vec![Value::EnumNumber(number)])));
+            }
+        }
         return bad;
     }
     match field.kind() {
@@ -191,6 +200,10 @@ fn bad(field: &FieldDescriptor) -> Vec<Bad> {
             }
             if inner.full_name() == "google.protobuf.Timestamp" {
                 bad.push(Bad::new("beyond all times", Value::Message(timestamp(&inner, i64::MAX))));
+                if said.rule("timestamp", "gte").is_some() {
+                    let early = Value::Message(timestamp(&inner, -62_135_596_800));
+                    bad.push(Bad::new("long ago", early).expecting("RFC 3339, from 1900-01-01T00:00:00Z on"));
+                }
             }
         }
         _ => {}
@@ -216,9 +229,21 @@ fn bad_texts(said: &Said) -> Vec<Bad> {
         bad.push(text("no amount", "0").expecting("> 0"));
     }
     let (what, values, expected) = match said.format {
-        1 => ("no date", &["2026-13-01", "2026-02-30", "02.01.2026", "2026-1-2"][..], "YYYY-MM-DD"),
+        1 => (
+            "no date",
+            &["2026-13-01", "2026-02-30", "02.01.2026", "2026-1-2", "1899-12-31", "0001-01-01"][..],
+            "YYYY-MM-DD, from 1900-01-01 on",
+        ),
         2 => ("no country", &["XX", "de", "DEU", "D"][..], "^[A-Z]{2}$"),
         3 => ("no currency", &["XXQ", "eur", "EURO", "E"][..], "^[A-Z]{3}$"),
+        4 => {
+            ("no language", &["xx", "qqq", "deu", "de-XX"][..], "a language of ISO 639, such as de or de-AT")
+        }
+        5 => (
+            "no time zone",
+            &["Mars/Base", "europe/vienna", "CEST"][..],
+            "a name of the IANA time zone database, such as Europe/Vienna",
+        ),
         _ => ("", &[][..], ""),
     };
     bad.extend(values.iter().map(|value| text(what, value).expecting(expected)));

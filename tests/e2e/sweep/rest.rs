@@ -201,7 +201,10 @@ fn check(what: &str, answer: &Answer, named: &str, expected: &str) {
     for detail in details {
         let field = detail["field"].as_str().unwrap();
         assert!(field.starts_with(named) || named == "body", "{what}: {field} instead of {named}: {body:#}");
-        assert!(!detail["issue"].as_str().unwrap().is_empty(), "{what}: {body:#}");
+        for told in ["issue", "expected"] {
+            assert!(!detail[told].as_str().unwrap().is_empty(), "{what}: no {told}: {body:#}");
+        }
+        assert!(!body.to_string().contains("_UNSPECIFIED"), "{what}: {body:#}");
     }
     for field in ["message", "hint", "timestamp", "traceId"] {
         assert!(!body[field].as_str().unwrap_or_default().is_empty(), "{what}: {field} in {body:#}");

@@ -3,7 +3,7 @@
 use crate::password::Hash;
 use api::patch::{patched, unchangeable};
 use api::users::v1::{PatchUser, User as Message, UserRole, UserStatus};
-use riskmesh_core::{Detail, Error, Timestamp, UserId};
+use riskmesh_core::{Error, Timestamp, UserId};
 use std::fmt;
 
 /// A user as it stands, with what the store keeps beside it.
@@ -44,8 +44,8 @@ impl User {
                 "display_name" => self.display_name = display_name(&patch.display_name, &self.name),
                 "role" if patch.role() != UserRole::Unspecified => self.role = patch.role(),
                 "status" if patch.status() != UserStatus::Unspecified => self.status = patch.status(),
-                "role" => return Err(Error::invalid(Detail::new("role", "is required"))),
-                "status" => return Err(Error::invalid(Detail::new("status", "is required"))),
+                "role" => return Err(api::spelling::required::<UserRole>("role")),
+                "status" => return Err(api::spelling::required::<UserStatus>("status")),
                 other => return Err(unchangeable(other, PATCHABLE)),
             }
         }

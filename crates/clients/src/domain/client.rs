@@ -106,7 +106,11 @@ impl Profile {
         for path in patched(mask, PATCHABLE, || set_fields(patch)) {
             match path {
                 "name" if patch.name.trim().is_empty() => {
-                    return Err(Error::invalid(Detail::new("name", "must not be empty")));
+                    return Err(Error::invalid(Detail::expected(
+                        "name",
+                        "must not be empty",
+                        "1 to 200 characters",
+                    )));
                 }
                 "name" => self.name.clone_from(&patch.name),
                 "type" => self.kind = Self::kind_or_default(patch.r#type),

@@ -1,7 +1,7 @@
 //! One account's entry: what a transaction is here, checked and in exact units.
 
 use api::transactions::v1::{Channel, Direction, Transaction, TransactionType};
-use riskmesh_core::{AccountId, ClientId, Detail, Error, Money, Timestamp, TransactionId};
+use riskmesh_core::{AccountId, ClientId, Error, Money, Timestamp, TransactionId};
 
 /// A keyed digest of everything that an entry says.
 pub(crate) type Content = [u8; 16];
@@ -38,7 +38,7 @@ impl Entry {
             direction: Direction::try_from(message.direction)
                 .ok()
                 .filter(|direction| *direction != Direction::Unspecified)
-                .ok_or_else(|| Error::invalid(Detail::new("direction", "is required")))?,
+                .ok_or_else(|| api::spelling::required::<Direction>("direction"))?,
             amount,
             booked_at,
             counterparty_account: message.counterparty_account,

@@ -1,6 +1,5 @@
 //! A portfolio, and how a patch changes it.
 
-use super::currency;
 use api::patch::{patched, unchangeable};
 use api::portfolios::v1::{PatchPortfolio, Portfolio as Message};
 use riskmesh_core::{ClientId, Currency, Detail, Error, PortfolioId, Timestamp};
@@ -31,7 +30,7 @@ impl Portfolio {
         Ok(Self {
             id: PortfolioId::new(&message.portfolio_id).map_err(|error| error.of("portfolioId"))?,
             name: name(message.name)?,
-            base: currency("baseCurrency", &message.base_currency)?,
+            base: Currency::named("baseCurrency", &message.base_currency)?,
             client: client(&message.client_id)?,
             created_at: now,
             updated_at: now,
@@ -73,7 +72,7 @@ fn set_fields(patch: &PatchPortfolio) -> Vec<&'static str> {
 
 fn name(name: String) -> Result<String, Error> {
     if name.trim().is_empty() {
-        return Err(Error::invalid(Detail::new("name", "must not be blank")));
+        return Err(Error::invalid(Detail::expected("name", "must not be blank", "1 to 200 characters")));
     }
     Ok(name)
 }

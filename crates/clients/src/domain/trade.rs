@@ -1,8 +1,7 @@
 //! A trade of a portfolio: checked, and in exact units.
 
-use super::{currency, happened};
+use super::happened;
 use api::portfolios::v1::{Side, Trade as Message};
-use riskmesh_core::fixed::Fixed;
 use riskmesh_core::{Currency, Detail, Error, PortfolioId, Price, Quantity, Timestamp, TradeId};
 
 /// The largest quantity times price, in 10^-14 of the currency: 10^15. A billion such trades add up without an overflow.
@@ -29,16 +28,17 @@ impl Trade {
             side: Side::try_from(message.side)
                 .ok()
                 .filter(|side| *side != Side::Unspecified)
-                .ok_or_else(|| Error::invalid(Detail::new("side", "is required")))?,
-            quantity: positive("quantity", &message.quantity)?,
-            price: positive("price", &message.price)?,
-            currency: currency("currency", &message.currency)?,
+                .ok_or_else(|| api::spelling::required::<Side>("side"))?,
+            quantity: Quantity::positive("quantity", &message.quantity)?,
+            price: Price::positive("price", &message.price)?,
+            currency: Currency::named("currency", &message.currency)?,
             executed_at: happened("executedAt", message.executed_at.as_ref(), now)?,
             instrument: message.instrument_id,
             counterparty: message.counterparty_id,
         };
         if trade.notional() > MAX_NOTIONAL {
-            return Err(Error::invalid(Detail::new("quantity", "times price is too large")));
+            let expected = "quantity times price <= 1000000000000000";
+            return Err(Error::invalid(Detail::expected("quantity", "times price is too large", expected)));
         }
         Ok(trade)
     }
@@ -62,16 +62,6 @@ impl Trade {
             executed_at: Some(api::time::to_proto(self.executed_at)),
         }
     }
-}
-
-/// A number greater than zero.
-fn positive<const PLACES: u32>(field: &'static str, text: &str) -> Result<Fixed<PLACES>, Error> {
-    let invalid = |issue: String| Error::invalid(Detail::new(field, issue));
-    let number = Fixed::parse(text).map_err(|error| invalid(error.to_string()))?;
-    if number.0 <= 0 {
-        return Err(invalid("must be greater than zero".into()));
-    }
-    Ok(number)
 }
 
 #[cfg(test)]

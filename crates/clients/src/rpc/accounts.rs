@@ -2,7 +2,6 @@
 
 use super::{account_id, client_id, tenant};
 use crate::domain::account::Account;
-use crate::domain::currency;
 use crate::masters::{AccountStart, Masters};
 use api::clients::v1::accounts_service_server::AccountsService;
 use api::clients::v1::{
@@ -13,7 +12,7 @@ use api::clients::v1::{
 use api::etag::{IfMatch, versioned};
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
-use riskmesh_core::{Detail, Error};
+use riskmesh_core::{Currency, Error};
 use tonic::{Request, Response, Status};
 
 /// Reads and maintains accounts.
@@ -63,9 +62,9 @@ impl AccountsService for AccountsRpc {
         let tenant = tenant(&request)?;
         let request = request.into_inner();
         let client = client_id(&request.client_id)?;
-        let sent = request.account.ok_or_else(|| Error::invalid(Detail::new("account", "is required")))?;
+        let sent = request.account.ok_or_else(|| Error::required("account"))?;
         let id = account_id(&sent.account_id)?;
-        let currency = currency("currency", &sent.currency)?;
+        let currency = Currency::named("currency", &sent.currency)?;
         let account =
             self.masters.create_account(&tenant, &client, id, currency, sent.r#type, sent.status).await?;
         let version = account.version;
@@ -92,7 +91,7 @@ impl AccountsService for AccountsRpc {
         let if_match = IfMatch::read(request.metadata())?;
         let request = request.into_inner();
         let client = client_id(&request.client_id)?;
-        let patch = request.account.ok_or_else(|| Error::invalid(Detail::new("account", "is required")))?;
+        let patch = request.account.ok_or_else(|| Error::required("account"))?;
         let id = account_id(&patch.account_id)?;
         let mask = request.update_mask.as_ref().map(|mask| mask.paths.as_slice());
         let account = self.masters.update_account(&tenant, &client, &patch, &id, mask, &if_match).await?;

@@ -51,10 +51,7 @@ impl ClientsService for ClientsRpc {
         request: Request<CreateClientRequest>,
     ) -> Result<Response<CreateClientResponse>, Status> {
         let tenant = tenant(&request)?;
-        let sent = request
-            .into_inner()
-            .client
-            .ok_or_else(|| Error::invalid(Detail::new("client", "is required")))?;
+        let sent = request.into_inner().client.ok_or_else(|| Error::required("client"))?;
         let id = client_id(&sent.client_id)?;
         let profile = Profile {
             kind: Profile::kind_or_default(sent.r#type),
@@ -90,7 +87,7 @@ impl ClientsService for ClientsRpc {
         let tenant = tenant(&request)?;
         let if_match = IfMatch::read(request.metadata())?;
         let request = request.into_inner();
-        let patch = request.client.ok_or_else(|| Error::invalid(Detail::new("client", "is required")))?;
+        let patch = request.client.ok_or_else(|| Error::required("client"))?;
         let id = client_id(&patch.client_id)?;
         let mask = request.update_mask.as_ref().map(|mask| mask.paths.as_slice());
         let client = self.masters.update_client(&tenant, &id, &patch, mask, &if_match).await?;
@@ -131,7 +128,7 @@ impl ClientsService for ClientsRpc {
         let if_match = IfMatch::read(request.metadata())?;
         let request = request.into_inner();
         let id = client_id(&request.client_id)?;
-        let address = request.address.ok_or_else(|| Error::invalid(Detail::new("address", "is required")))?;
+        let address = request.address.ok_or_else(|| Error::required("address"))?;
         let client = self.masters.put_address(&tenant, &id, address, &if_match).await?;
         Ok(versioned(PutAddressResponse { address: client.address }, client.version))
     }

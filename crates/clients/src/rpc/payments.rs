@@ -1,6 +1,6 @@
 //! `riskmesh.payments.v1.PaymentsService`.
 
-use super::{account_id, tenant};
+use super::{account_id, replayed, tenant};
 use crate::domain::payment::Order;
 use crate::payments::Payments;
 use api::etag::versioned;
@@ -10,9 +10,9 @@ use api::payments::v1::{
     ListPaymentsResponse,
 };
 use idempotency::Key;
+use riskmesh_core::Error;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
-use riskmesh_core::{Detail, Error};
 use store::list::Start;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
@@ -35,12 +35,12 @@ impl PaymentsService for PaymentsRpc {
         let keys = request.metadata().get_all("idempotency-key");
         let key = Key::sent(keys.iter().map(MetadataValue::as_bytes))?;
         let sent = request.into_inner().payment;
-        let order = Order::read(sent.ok_or_else(|| Error::invalid(Detail::new("payment", "is required")))?)?;
+        let order = Order::read(sent.ok_or_else(|| Error::required("payment"))?)?;
         let made = self.payments.create(&tenant, &caller, key.as_ref(), order).await?;
         let answer = CreatePaymentResponse { payment: Some(made.payment.message()?) };
         let mut response = versioned(answer, made.payment.version);
         if made.replayed {
-            response.metadata_mut().insert("idempotent-replayed", MetadataValue::from_static("true"));
+            replayed(&mut response);
         }
         Ok(response)
     }

@@ -1,7 +1,8 @@
 //! `riskmesh.portfolios.v1.PortfoliosService`.
 
-use super::{portfolio_id, tenant};
+use super::{client_id, portfolio_id, tenant};
 use crate::domain::portfolio::Portfolio;
+use crate::masters::Masters;
 use crate::portfolios::Portfolios;
 use api::etag::{IfMatch, versioned};
 use api::portfolios::v1::portfolios_service_server::PortfoliosService;
@@ -12,7 +13,7 @@ use api::portfolios::v1::{
 };
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
-use riskmesh_core::{Detail, Error};
+use riskmesh_core::{Error, TenantId};
 use store::list::Start;
 use tonic::{Request, Response, Status};
 
@@ -20,7 +21,18 @@ use tonic::{Request, Response, Status};
 #[derive(Clone)]
 pub(crate) struct PortfoliosRpc {
     pub(crate) portfolios: Portfolios,
+    pub(crate) masters: Masters,
     pub(crate) cursors: Cursors,
+}
+
+impl PortfoliosRpc {
+    /// Whether the client that a portfolio is to be managed for is there.
+    async fn check_client(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
+        if id.is_empty() {
+            return Ok(());
+        }
+        self.masters.client(tenant, &client_id(id)?).await.map(drop)
+    }
 }
 
 #[tonic::async_trait]
@@ -48,7 +60,8 @@ impl PortfoliosService for PortfoliosRpc {
     ) -> Result<Response<CreatePortfolioResponse>, Status> {
         let tenant = tenant(&request)?;
         let sent = request.into_inner().portfolio;
-        let sent = sent.ok_or_else(|| Error::invalid(Detail::new("portfolio", "is required")))?;
+        let sent = sent.ok_or_else(|| Error::required("portfolio"))?;
+        self.check_client(&tenant, &sent.client_id).await?;
         let portfolio = Portfolio::read(sent, self.portfolios.clock.now())?;
         let portfolio = self.portfolios.create(&tenant, portfolio).await?;
         Ok(versioned(CreatePortfolioResponse { portfolio: Some(portfolio.message()) }, portfolio.version))
@@ -71,10 +84,12 @@ impl PortfoliosService for PortfoliosRpc {
         let tenant = tenant(&request)?;
         let if_match = IfMatch::read(request.metadata())?;
         let request = request.into_inner();
-        let patch =
-            request.portfolio.ok_or_else(|| Error::invalid(Detail::new("portfolio", "is required")))?;
+        let patch = request.portfolio.ok_or_else(|| Error::required("portfolio"))?;
         let id = portfolio_id(&patch.portfolio_id)?;
         let mask = request.update_mask.as_ref().map(|mask| mask.paths.as_slice());
+        if mask.is_none_or(|paths| paths.iter().any(|path| path == "*" || path == "client_id")) {
+            self.check_client(&tenant, &patch.client_id).await?;
+        }
         let portfolio = self.portfolios.update(&tenant, &id, &patch, mask, &if_match).await?;
         Ok(versioned(UpdatePortfolioResponse { portfolio: Some(portfolio.message()) }, portfolio.version))
     }

@@ -7,7 +7,7 @@ use api::clients::v1::{
     GetPreferencesRequest, GetPreferencesResponse, PutPreferencesRequest, PutPreferencesResponse,
 };
 use api::etag::{IfMatch, versioned};
-use riskmesh_core::{Detail, Error};
+use riskmesh_core::Error;
 use tonic::{Request, Response, Status};
 
 /// Reads and sets preferences.
@@ -37,7 +37,7 @@ impl PreferencesService for PreferencesRpc {
         let request = request.into_inner();
         let id = client_id(&request.client_id)?;
         let sent = request.preferences;
-        let sent = sent.ok_or_else(|| Error::invalid(Detail::new("preferences", "is required")))?;
+        let sent = sent.ok_or_else(|| Error::required("preferences"))?;
         let kept = self.preferences.put(&tenant, &id, sent, &if_match).await?;
         Ok(versioned(PutPreferencesResponse { preferences: Some(kept.preferences) }, kept.version))
     }

@@ -1,6 +1,6 @@
 //! `riskmesh.portfolios.v1.TradesService`.
 
-use super::{portfolio_id, tenant, trade_id};
+use super::{broken_off, portfolio_id, replayed, tenant, trade_id};
 use crate::domain::trade::Trade;
 use crate::ingest::{Recorded, Rejected};
 use crate::trades::Trades;
@@ -39,7 +39,7 @@ impl TradesRpc {
             let id = message.trade_id.clone();
             match Trade::read(message, now) {
                 Ok(trade) => batch.push((base + index, trade)),
-                Err(error) => recorded.reject(base + index, id, error.code, error.message.into_owned()),
+                Err(error) => recorded.reject(base + index, id, error),
             }
         }
         batch
@@ -73,16 +73,21 @@ impl TradesService for TradesRpc {
     ) -> Result<Response<CreateTradeResponse>, Status> {
         let tenant = tenant(&request)?;
         let request = request.into_inner();
-        let sent = request.trade.ok_or_else(|| Error::invalid(Detail::new("trade", "is required")))?;
+        let sent = request.trade.ok_or_else(|| Error::required("trade"))?;
         let trade = Trade::read(sent, self.clock.now())?;
         let owner = self.trades.owner(&tenant, &portfolio_id(&request.portfolio_id)?).await?;
         let mut recorded = Recorded::default();
         self.trades.record(&owner, vec![(0, trade.clone())], &mut recorded).await?;
         match recorded.rejected.pop() {
             None => {
-                Ok(Response::new(CreateTradeResponse { trade: Some(trade.into_message(&owner.portfolio)) }))
+                let trade = Some(trade.into_message(&owner.portfolio));
+                let mut response = Response::new(CreateTradeResponse { trade });
+                if recorded.duplicates > 0 {
+                    replayed(&mut response);
+                }
+                Ok(response)
             }
-            Some(Rejected { code, message, .. }) => Err(Error::new(code).message(message).into()),
+            Some(rejected) => Err(rejected.error.into()),
         }
     }
 
@@ -110,14 +115,18 @@ impl TradesService for TradesRpc {
         let tenant = tenant(&request)?;
         let mut stream = request.into_inner();
         let mut answer = IngestTradesResponse::default();
-        let mut base = 0;
-        while let Some(batch) = stream.message().await? {
-            let owner = self.trades.owner(&tenant, &portfolio_id(&batch.portfolio_id)?).await?;
+        let (mut base, mut message) = (0, 0);
+        loop {
+            let stopped = |error| broken_off(error, message, answer.created + answer.duplicates);
+            let batch = stream.message().await.map_err(|status| stopped(Error::from_status(&status)))?;
+            let Some(batch) = batch else { break };
+            let portfolio = portfolio_id(&batch.portfolio_id).map_err(stopped)?;
+            let owner = self.trades.owner(&tenant, &portfolio).await.map_err(stopped)?;
             let mut recorded = Recorded::default();
             let count = batch.trades.len();
             let trades = self.read(base, batch.trades, &mut recorded);
-            self.trades.record(&owner, trades, &mut recorded).await?;
-            base += count;
+            self.trades.record(&owner, trades, &mut recorded).await.map_err(stopped)?;
+            (base, message) = (base + count, message + 1);
             answer.created += recorded.created.cast_signed();
             answer.duplicates += recorded.duplicates.cast_signed();
             answer.rejected += recorded.rejected.len() as i64;
@@ -193,10 +202,14 @@ fn place(position: &Position) -> Vec<u8> {
 }
 
 fn rejection(rejected: Rejected) -> TradeRejection {
+    let mut rejected = rejected;
+    let at_fault = rejected.error.details.pop().unwrap_or_else(|| Detail::new("", ""));
     TradeRejection {
         index: rejected.index as i64,
         trade_id: rejected.id,
-        error_code: rejected.code.name().to_owned(),
-        message: rejected.message,
+        error_code: rejected.error.code.name().to_owned(),
+        message: rejected.error.message.into_owned(),
+        field: at_fault.field.into_owned(),
+        expected: at_fault.expected.into_owned(),
     }
 }

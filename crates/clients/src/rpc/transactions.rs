@@ -1,6 +1,6 @@
 //! `riskmesh.transactions.v1.TransactionsService`.
 
-use super::{account_id, client_id, tenant};
+use super::{account_id, broken_off, client_id, tenant};
 use crate::domain::entry::Entry;
 use crate::ingest::{Ingest, Recorded};
 use crate::ledger::{From as PageFrom, Ledger};
@@ -15,7 +15,7 @@ use api::transactions::v1::{
 use futures::stream::BoxStream;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::{PageRequest, Start};
-use riskmesh_core::{AccountId, ClientId, Error, ErrorCode, TenantId, Timestamp, TransactionId};
+use riskmesh_core::{AccountId, ClientId, Detail, Error, ErrorCode, TenantId, Timestamp, TransactionId};
 use std::collections::HashMap;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -51,7 +51,7 @@ impl TransactionsRpc {
             let id = message.transaction_id.clone();
             match Entry::read(message, now) {
                 Ok(entry) => batch.push((base + index, Box::new(entry))),
-                Err(error) => recorded.reject(base + index, id, error.code, error.message.into_owned()),
+                Err(error) => recorded.reject(base + index, id, error),
             }
         }
         batch
@@ -96,21 +96,24 @@ impl TransactionsService for TransactionsRpc {
         let mut stream = request.into_inner();
         let opening = Method::find(OPENS_ACCOUNTS).ok_or_else(|| Error::internal("find method"))?;
         let mut answer = IngestTransactionsResponse::default();
-        let mut base = 0;
-        while let Some(batch) = stream.message().await? {
+        let (mut base, mut message) = (0, 0);
+        loop {
+            let stopped = |error| broken_off(error, message, answer.created + answer.duplicates);
+            let batch = stream.message().await.map_err(|status| stopped(Error::from_status(&status)))?;
+            let Some(batch) = batch else { break };
             let create_missing = batch.create_missing_accounts;
             if create_missing {
-                self.policy.allows(&caller, opening)?;
+                self.policy.allows(&caller, opening).map_err(stopped)?;
             }
             let mut recorded = Recorded::default();
             let len = batch.transactions.len();
             let entries = self.read(base, batch.transactions, &mut recorded);
             if create_missing {
                 let accounts = entries.iter().map(|(_, entry)| (&entry.account, entry.amount.currency));
-                self.masters.create_missing(&tenant, accounts).await?;
+                self.masters.create_missing(&tenant, accounts).await.map_err(stopped)?;
             }
-            self.ingest.record(&tenant, entries, &mut recorded).await?;
-            base += len;
+            self.ingest.record(&tenant, entries, &mut recorded).await.map_err(stopped)?;
+            (base, message) = (base + len, message + 1);
             answer.created += recorded.created.cast_signed();
             answer.duplicates += recorded.duplicates.cast_signed();
             answer.rejected += recorded.rejected.len() as i64;
@@ -206,11 +209,15 @@ impl TransactionsService for TransactionsRpc {
 }
 
 fn rejection(rejected: crate::ingest::Rejected) -> Rejection {
+    let mut rejected = rejected;
+    let at_fault = rejected.error.details.pop().unwrap_or_else(|| Detail::new("", ""));
     Rejection {
         index: i32::try_from(rejected.index).unwrap_or(i32::MAX),
         transaction_id: rejected.id,
-        error_code: rejected.code.name().to_owned(),
-        message: rejected.message,
+        error_code: rejected.error.code.name().to_owned(),
+        message: rejected.error.message.into_owned(),
+        field: at_fault.field.into_owned(),
+        expected: at_fault.expected.into_owned(),
     }
 }
 

@@ -26,9 +26,13 @@ type Paid = (Payment, bool);
 
 impl World {
     async fn payer(dir: &Path) -> Self {
-        let world = Self::open(dir).await;
-        world.client("1", &[ACCOUNT]).await;
-        world
+        // Boxed: a world is large.
+        Box::pin(async {
+            let world = Self::open(dir).await;
+            world.client("1", &[ACCOUNT]).await;
+            world
+        })
+        .await
     }
 
     async fn pay(&self, key: Option<&str>, payment: Payment) -> Result<Paid, Status> {

@@ -272,3 +272,40 @@ async fn a_partition_that_was_cut_off_before_its_list_is_listed_by_the_relay() {
     trades.relist(&owner, 3).await.unwrap();
     assert_eq!(world.listed().await.len(), 50);
 }
+
+#[tokio::test]
+async fn a_portfolio_is_of_a_client_that_is_there_or_of_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path()).await;
+    world.create_client("1").await.unwrap();
+    let portfolios = &world.service.portfolios;
+    let create = async |id: &str, client: &str| {
+        let portfolio = Portfolio {
+            portfolio_id: id.into(),
+            name: "P".into(),
+            base_currency: "EUR".into(),
+            client_id: client.into(),
+            ..Portfolio::default()
+        };
+        portfolios.create_portfolio(request(CreatePortfolioRequest { portfolio: Some(portfolio) })).await
+    };
+    let unknown = create("p", "2").await.unwrap_err();
+    assert_eq!(code(&unknown), ErrorCode::ClientNotFound);
+    create("p", "1").await.unwrap();
+    create("q", "").await.unwrap();
+    let update = async |client: &str, mask: Option<&str>| {
+        let patch = PatchPortfolio { portfolio_id: "q".into(), client_id: client.into(), name: "Q".into() };
+        let update_mask = mask.map(|path| prost_types::FieldMask { paths: vec![path.into()] });
+        let update = UpdatePortfolioRequest { portfolio: Some(patch), update_mask };
+        portfolios
+            .update_portfolio(request(update))
+            .await
+            .map(|answer| answer.into_inner().portfolio.unwrap())
+    };
+    for mask in [None, Some("client_id"), Some("*")] {
+        assert_eq!(code(&update("2", mask).await.unwrap_err()), ErrorCode::ClientNotFound, "{mask:?}");
+    }
+    assert_eq!(update("2", Some("name")).await.unwrap().client_id, "");
+    assert_eq!(update("1", None).await.unwrap().client_id, "1");
+    assert_eq!(update("", Some("client_id")).await.unwrap().client_id, "");
+}

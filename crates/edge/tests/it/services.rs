@@ -246,7 +246,7 @@ impl v2::analytics_service_server::AnalyticsService for Fakes {
         &self,
         request: Request<v2::GetAnalyticsRequest>,
     ) -> Result<Response<v2::GetAnalyticsResponse>, Status> {
-        let risk = v2::Risk { score: 71, category: 3, confidence: 0.5, reasons: Vec::new() };
+        let risk = v2::Risk { score: 71, category: 3, confidence: 0.5, ..v2::Risk::default() };
         let analytics = v2::Analytics {
             client_id: request.into_inner().client_id,
             risk: Some(risk),

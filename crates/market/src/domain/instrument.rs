@@ -1,6 +1,5 @@
 //! An instrument.
 
-use super::currency;
 use api::market::v1::Instrument as Message;
 use riskmesh_core::{Currency, Error, InstrumentId, Timestamp};
 
@@ -28,7 +27,7 @@ impl Instrument {
         Ok(Self {
             id: InstrumentId::new(&message.instrument_id).map_err(|error| error.of("instrumentId"))?,
             name: message.name,
-            currency: currency("currency", &message.currency)?,
+            currency: Currency::named("currency", &message.currency)?,
             country: message.country,
             sector: message.sector,
             created_at: now,

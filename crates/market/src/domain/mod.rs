@@ -5,15 +5,10 @@ pub(crate) mod lacking;
 pub(crate) mod price;
 
 use risk::Day;
-use riskmesh_core::{Currency, Detail, Error};
+use riskmesh_core::{Detail, Error};
 
 /// The day that a field names.
 pub(crate) fn day(field: &'static str, text: &str) -> Result<Day, Error> {
     let bad = |_| Error::invalid(Detail::expected(field, "must be a date, YYYY-MM-DD", "YYYY-MM-DD"));
     Day::parse(text).map_err(bad)
-}
-
-/// The currency that a field names.
-pub(crate) fn currency(field: &'static str, code: &str) -> Result<Currency, Error> {
-    Currency::new(code).ok_or_else(|| Error::invalid(Detail::new(field, "must be an ISO 4217 currency code")))
 }

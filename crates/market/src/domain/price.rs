@@ -1,9 +1,8 @@
 //! The price of an instrument on a day: checked, and in exact units.
 
-use super::{currency, day};
+use super::day;
 use api::market::v1::Price as Message;
 use risk::Day;
-use riskmesh_core::fixed::Fixed;
 use riskmesh_core::{Currency, Detail, Error, InstrumentId, Price as Amount, Timestamp};
 use std::time::Duration;
 
@@ -22,21 +21,18 @@ pub(crate) struct Price {
 impl Price {
     /// Checks what the contract's rules cannot say: places and size of the number, the day against the clock.
     pub(crate) fn read(message: &Message, now: Timestamp) -> Result<Self, Error> {
-        let invalid = |field, issue: String| Error::invalid(Detail::new(field, issue));
-        let amount = Fixed::parse(&message.price).map_err(|error| invalid("price", error.to_string()))?;
-        if amount.0 <= 0 {
-            return Err(invalid("price", "must be greater than zero".into()));
-        }
+        let amount = Amount::positive("price", &message.price)?;
         let day = day("date", &message.date)?;
         if day > Day::of(now.plus(AHEAD).millis()) {
-            return Err(invalid("date", "must not be more than a day ahead".into()));
+            let (issue, expected) = ("must not be more than a day ahead", "YYYY-MM-DD, at most a day ahead");
+            return Err(Error::invalid(Detail::expected("date", issue, expected)));
         }
         Ok(Self {
             instrument: InstrumentId::new(&message.instrument_id)
                 .map_err(|error| error.of("instrumentId"))?,
             day,
             amount,
-            currency: currency("currency", &message.currency)?,
+            currency: Currency::named("currency", &message.currency)?,
         })
     }
 }

@@ -9,9 +9,9 @@ use api::market::v1::{
     GetInstrumentRequest, GetInstrumentResponse, ListInstrumentsRequest, ListInstrumentsResponse,
     PutInstrumentRequest, PutInstrumentResponse,
 };
+use riskmesh_core::Error;
 use riskmesh_core::cursor::{Cursors, Scope};
 use riskmesh_core::page::PageRequest;
-use riskmesh_core::{Detail, Error};
 use store::list::Start;
 use tonic::{Request, Response, Status};
 
@@ -57,7 +57,7 @@ impl InstrumentsService for InstrumentsRpc {
     ) -> Result<Response<PutInstrumentResponse>, Status> {
         let tenant = tenant(&request)?;
         let sent = request.into_inner().instrument;
-        let sent = sent.ok_or_else(|| Error::invalid(Detail::new("instrument", "is required")))?;
+        let sent = sent.ok_or_else(|| Error::required("instrument"))?;
         let instrument = Instrument::read(sent, self.instruments.clock.now())?;
         let put = self.instruments.put(&tenant, instrument).await?;
         Ok(versioned(PutInstrumentResponse { instrument: Some(put.message()) }, put.version))

@@ -54,7 +54,7 @@ fn view(id: &PortfolioId, told: &Told) -> PortfolioAnalytics {
     PortfolioAnalytics {
         portfolio_id: id.to_string(),
         base_currency: base.to_string(),
-        as_of: told.as_of.map(|day| day.to_string()).unwrap_or_default(),
+        as_of: told.as_of.map(|day| day.to_string()),
         value: Some(value(&exposures.all, *base)),
         tails: tails(&analysis.tails),
         scaled_tails: tails(&analysis.scaled_tails),

@@ -3,7 +3,7 @@
 use super::{instrument_id, tenant};
 use crate::domain::day;
 use crate::domain::price::{Price, message};
-use crate::prices::{Prices, Recorded};
+use crate::prices::{Prices, Recorded, Rejected};
 use api::market::v1::prices_service_server::PricesService;
 use api::market::v1::{
     BatchCreatePricesRequest, BatchCreatePricesResponse, ListPricesRequest, ListPricesResponse,
@@ -35,7 +35,7 @@ impl PricesService for PricesRpc {
         for (index, sent) in request.into_inner().prices.into_iter().enumerate() {
             match Price::read(&sent, now) {
                 Ok(price) => batch.push((index, price)),
-                Err(error) => recorded.reject(index, sent.instrument_id, &error),
+                Err(error) => recorded.reject(index, sent.instrument_id, error),
             }
         }
         self.prices.record(&tenant, batch, &mut recorded).await?;
@@ -43,16 +43,7 @@ impl PricesService for PricesRpc {
             created: recorded.created as i64,
             corrected: recorded.corrected as i64,
             duplicates: recorded.duplicates as i64,
-            rejected: recorded
-                .rejected
-                .into_iter()
-                .map(|rejected| PriceRejection {
-                    index: rejected.index as i64,
-                    instrument_id: rejected.instrument,
-                    error_code: rejected.code.name().to_owned(),
-                    message: rejected.message,
-                })
-                .collect(),
+            rejected: recorded.rejected.into_iter().map(rejection).collect(),
         }))
     }
 
@@ -67,7 +58,9 @@ impl PricesService for PricesRpc {
         let read = |field, text: &Option<String>| text.as_deref().map(|text| day(field, text)).transpose();
         let (from, until) = (read("from", &request.from)?, read("until", &request.until)?);
         if from.zip(until).is_some_and(|(from, until)| from > until) {
-            return Err(Error::invalid(Detail::new("until", "must not be before from")).into());
+            return Err(
+                Error::invalid(Detail::expected("until", "must not be before from", ">= from")).into()
+            );
         }
         let (first, last) = (from.unwrap_or(Day::FIRST), until.unwrap_or(Day::LAST));
         let (instrument, prices) = self.prices.between(&tenant, &id, first, last).await?;
@@ -81,5 +74,18 @@ impl PricesService for PricesRpc {
             prices: items.collect(),
             page: Some(api::page::answer(&page, part.total, part.items.len(), part.next)),
         }))
+    }
+}
+
+fn rejection(rejected: Rejected) -> PriceRejection {
+    let Rejected { index, instrument, mut error } = rejected;
+    let at_fault = error.details.pop().unwrap_or_else(|| Detail::new("", ""));
+    PriceRejection {
+        index: index as i64,
+        instrument_id: instrument,
+        error_code: error.code.name().to_owned(),
+        message: error.message.into_owned(),
+        field: at_fault.field.into_owned(),
+        expected: at_fault.expected.into_owned(),
     }
 }

@@ -12,7 +12,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A server is killed when its [`Server`] is dropped, unless it was [left](Server::leave).
+//! A server ends when its [`Server`] is dropped or this process ends, unless it was [detached](Server::start_detached).
 
 mod engine;
 mod install;

@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How often a process is looked at that is waited for.
@@ -35,17 +36,45 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// Until it is stopped.
+    Detached,
+    /// No longer than the one that starts it, however that ends.
+    Attached,
+}
+
 /// Starts a command in a process group of its own; what it prints is added to a file.
-pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Identity> {
+pub(crate) fn start(command: Command, lifetime: Lifetime, log: &Path) -> anyhow::Result<Identity> {
     let program = command.get_program().to_string_lossy().into_owned();
     let log = std::fs::File::options().create(true).append(true).open(log)?;
+    let mut command = match lifetime {
+        Lifetime::Detached => command,
+        Lifetime::Attached => attached(&command),
+    };
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-    let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-    let pid = child.id();
+    let (started, start) = mpsc::sync_channel(1);
+    // The kernel ends an attached process when the thread that started it ends: this one waits for the process.
+    std::thread::spawn(move || match command.spawn() {
+        Ok(mut child) => {
+            if started.send(Ok(child.id())).is_ok() {
+                // Reaped, if this process lives that long.
+                let _ = child.wait();
+            }
+        }
+        Err(error) => drop(started.send(Err(error))),
+    });
+    let pid = start.recv()?.with_context(|| format!("start {program}"))?;
     let started = stat(pid).map(|(_, started)| started).context("look at what was started")?;
-    // Reaped when it ends, if this process lives that long.
-    std::thread::spawn(move || child.wait());
     Ok(Identity { pid, started })
+}
+
+/// The command under a parent's death signal (prctl(2), PR_SET_PDEATHSIG).
+fn attached(command: &Command) -> Command {
+    let mut attached = Command::new("setpriv");
+    attached.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+    attached
 }
 
 impl Identity {

@@ -1,7 +1,7 @@
 //! A server in its directory: `server.json` says which process it is and where it listens, `output.log` what it printed.
 
 use crate::engine::Engine;
-use crate::process::{self, Identity, Signal};
+use crate::process::{self, Identity, Lifetime, Signal};
 use anyhow::{Context as _, bail};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct Server {
     engine: Engine,
     dir: PathBuf,
     record: Record,
-    left: bool,
+    lifetime: Lifetime,
 }
 
 /// How things stand with what was started in a directory.
@@ -44,11 +44,23 @@ struct Record {
 
 impl Server {
     /// Starts an engine in a directory, on the data and the ports that it had there before if it had any, and waits until it
-    /// answers. One that runs there already is given as it is.
+    /// answers. It ends when this is dropped, or this process ends. One that runs there already is given as it is.
     ///
     /// # Errors
     /// It cannot be installed or started, or does not answer in time; the end of its log is told then.
     pub fn start(engine: Engine, dir: &Path) -> anyhow::Result<Self> {
+        Self::start_for(engine, dir, Lifetime::Attached)
+    }
+
+    /// As [`start`](Self::start), but it runs on until it is stopped.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_detached(engine: Engine, dir: &Path) -> anyhow::Result<Self> {
+        Self::start_for(engine, dir, Lifetime::Detached)
+    }
+
+    fn start_for(engine: Engine, dir: &Path, lifetime: Lifetime) -> anyhow::Result<Self> {
         let installed = engine.install().with_context(|| format!("install {engine}"))?;
         std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
         let dir = dir.canonicalize()?;
@@ -57,20 +69,18 @@ impl Server {
             bail!("{} is the directory of {}", dir.display(), record.engine);
         }
         if let Some(record) = before.as_ref().filter(|record| record.process.is_alive()) {
-            // Not ours until it is known to answer.
-            let mut server = Self { engine, dir, record: record.clone(), left: true };
+            let server = Self { engine, dir, record: record.clone(), lifetime: Lifetime::Detached };
             server.wait()?;
-            server.left = false;
             return Ok(server);
         }
         let ports = match before.map(|record| record.ports).filter(|ports| are_free(ports)) {
             Some(ports) => ports,
             None => free(engine.ports())?,
         };
-        let mut command = engine.prepare(&installed, &dir, &ports)?;
-        let process = process::start(&mut command, &dir.join("output.log"))?;
+        let command = engine.prepare(&installed, &dir, &ports)?;
+        let process = process::start(command, lifetime, &dir.join("output.log"))?;
         let record = Record { engine, process, ports };
-        let server = Self { engine, dir, record, left: false };
+        let server = Self { engine, dir, record, lifetime };
         std::fs::write(server.dir.join("server.json"), serde_json::to_vec_pretty(&server.record)?)?;
         server.wait()?;
         Ok(server)
@@ -82,7 +92,8 @@ impl Server {
     /// The directory cannot be read.
     pub fn find(dir: &Path) -> anyhow::Result<Option<Self>> {
         let Some(record) = read(dir)?.filter(|record| record.process.is_alive()) else { return Ok(None) };
-        Ok(Some(Self { engine: record.engine, dir: dir.to_owned(), record, left: true }))
+        let dir = dir.to_owned();
+        Ok(Some(Self { engine: record.engine, dir, record, lifetime: Lifetime::Detached }))
     }
 
     /// Which engine it is.
@@ -109,11 +120,6 @@ impl Server {
         } else {
             Standing::Silent
         }
-    }
-
-    /// Lets it run on when this is dropped.
-    pub fn leave(mut self) {
-        self.left = true;
     }
 
     /// Stops it in order, or by force where that takes too long.
@@ -183,7 +189,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.left {
+        if self.lifetime == Lifetime::Attached {
             // It may have ended, and there is nobody to tell.
             let _ = self.kill();
         }

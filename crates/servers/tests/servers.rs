@@ -41,10 +41,9 @@ fn a_server_is_started_paused_killed_and_there_again_with_its_data() {
 }
 
 #[test]
-fn a_server_that_was_left_runs_on_until_it_is_stopped() {
+fn a_detached_server_runs_on_until_it_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(Engine::Redis, dir.path()).unwrap();
-    server.leave();
+    drop(Server::start_detached(Engine::Redis, dir.path()).unwrap());
     let found = Server::find(dir.path()).unwrap().unwrap();
     assert_eq!((found.engine(), found.standing()), (Engine::Redis, Standing::Ready));
     found.pause().unwrap();

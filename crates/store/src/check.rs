@@ -7,7 +7,7 @@ use crate::limits;
 use crate::read::{Get, Range, Scan, Target, TokenScan, Yield};
 use crate::table::{Column, Table};
 use crate::value::{Value, Values};
-use crate::write::{Batch, Cas, Mutation, Test, Upsert};
+use crate::write::{Batch, Cas, Condition, Mutation, Test, Upsert};
 use std::collections::HashSet;
 use std::ops::Bound;
 
@@ -64,6 +64,11 @@ pub fn cas(cas: &Cas) -> Result<usize, Error> {
         return refuse("a conditional batch cannot delete a range");
     }
     for condition in &cas.conditions {
+        let beside =
+            |other: &Condition| other.target == condition.target && matches!(other.test, Test::IsNull(_));
+        if condition.test == Test::Exists && cas.conditions.iter().any(beside) {
+            return refuse("tests the existence of a row and that one of its columns is null");
+        }
         match &condition.target {
             Target::Row(key) => {
                 clustering_key(cas.table, key)?;
@@ -79,6 +84,10 @@ pub fn cas(cas: &Cas) -> Result<usize, Error> {
                     |mutation: &Mutation| matches!(mutation, Mutation::Delete(deleted) if deleted == key);
                 if condition.test == Test::NotExists && cas.mutations.iter().any(deletes) {
                     return refuse("deletes a row on condition that it does not exist");
+                }
+                let bare = |mutation: &Mutation| matches!(mutation, Mutation::Upsert(upsert) if upsert.target == condition.target && upsert.set.is_empty());
+                if condition.test == Test::Exists && cas.mutations.iter().any(bare) {
+                    return refuse("writes no column of a row on condition that it exists");
                 }
             }
             Target::Statics => {

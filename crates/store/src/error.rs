@@ -89,6 +89,15 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
+    /// Too few nodes answer; nothing was done.
+    #[error("{operation}: the store is not available")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Source,
+    },
     /// A read that timed out.
     #[error("{operation} timed out")]
     Timeout {
@@ -141,6 +150,9 @@ pub enum Error {
 impl Error {
     /// Whether the same request may succeed if it is sent again.
     pub const fn retryable(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::Timeout { .. } | Self::InUse { .. })
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::Unavailable { .. } | Self::Timeout { .. } | Self::InUse { .. }
+        )
     }
 }

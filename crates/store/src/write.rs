@@ -148,8 +148,9 @@ pub enum Test {
 
 /// Mutations of one partition that happen together if all conditions hold, and otherwise not at all.
 ///
-/// Two rules follow from what conditional batches can do in CQL. A condition on a row needs a mutation of the same row in the
-/// batch, and [`Test::NotExists`] or [`Test::Exists`] of statics an upsert of statics. And never mix conditional and plain
+/// Some rules follow from what conditional batches can do in CQL. A condition on a row needs a mutation of the same row in the
+/// batch, and [`Test::NotExists`] or [`Test::Exists`] of statics an upsert of statics; [`Test::Exists`] of a row needs a column set or the
+/// row deleted, and cannot stand beside [`Test::IsNull`] of the same row. And never mix conditional and plain
 /// writes on one row: on a cluster they are ordered by different clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cas {

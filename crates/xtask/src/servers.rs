@@ -62,9 +62,7 @@ impl Which {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Up(which) => which.each().try_for_each(|(engine, dir)| {
-            let server = Server::start(engine, &dir)?;
-            tell(engine, Some(&server));
-            server.leave();
+            tell(engine, Some(&Server::start_detached(engine, &dir)?));
             Ok(())
         }),
         Command::Down { which, delete } => which.each().try_for_each(|(engine, dir)| {

@@ -41,7 +41,10 @@ enum Operation {
 }
 
 async fn step(subject: &Subject, model: &mut Model, operation: Operation) -> Result<(), String> {
-    let failed = |error: Error| format!("failed: {error}");
+    let failed = |error: Error| match std::error::Error::source(&error) {
+        Some(source) => format!("failed: {error}: {source}"),
+        None => format!("failed: {error}"),
+    };
     match operation {
         Operation::Get(get) => {
             let expected = model.get(&get);

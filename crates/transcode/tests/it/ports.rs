@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use base64::Engine as _;
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -227,6 +228,12 @@ async fn grpc_web_and_connect_including_connect_get_are_on_the_same_port() {
         let response = send(address, http2, asked).await;
         assert_eq!(response.headers()["x-mark"], "m");
         assert!(response.body().starts_with(&book));
+        assert!(response.body().ends_with(b"grpc-status:0\r\n"), "{response:?}");
+        // As text, which has another length than what the service gets.
+        let text = base64::engine::general_purpose::STANDARD.encode(&book);
+        let asked = request(to, "POST", "/test.Library/Chat", "application/grpc-web-text", text);
+        let response = send(address, http2, asked).await;
+        assert!(response.body().starts_with(&book), "{response:?}");
         assert!(response.body().ends_with(b"grpc-status:0\r\n"), "{response:?}");
     }
     // gRPC itself, by tonic's client, both directions at once.

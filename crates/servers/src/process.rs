@@ -66,7 +66,7 @@ pub(crate) fn start(command: Command, lifetime: Lifetime, log: &Path) -> anyhow:
         Err(error) => drop(started.send(Err(error))),
     });
     let pid = start.recv()?.with_context(|| format!("start {program}"))?;
-    let started = stat(pid).map(|(_, started)| started).context("look at what was started")?;
+    let started = stat(pid).context("look at what was started")?.started;
     Ok(Identity { pid, started })
 }
 
@@ -78,9 +78,13 @@ fn attached(command: &Command) -> Command {
 }
 
 impl Identity {
-    /// Whether it lives. One that has ended and was not reaped does not.
+    /// Whether it lives. One that has ended and was not reaped does not, once all of its threads have: until then its ports and files
+    /// are taken.
     pub(crate) fn is_alive(self) -> bool {
-        stat(self.pid).is_some_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X'))
+        stat(self.pid).is_some_and(|stat| {
+            let has_ended = matches!(stat.state, 'Z' | 'X') && stat.threads <= 1;
+            stat.started == self.started && !has_ended
+        })
     }
 
     /// Sends a signal; to one that has ended none is sent.
@@ -113,11 +117,21 @@ impl Identity {
     }
 }
 
-/// State and time of start of a process.
-fn stat(pid: u32) -> Option<(char, u64)> {
+/// What the system says of a process (proc(5), stat).
+struct Stat {
+    state: char,
+    threads: u32,
+    started: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in brackets and may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
+    // The name, which is the second field, is in brackets and may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3);
+    Some(Stat {
+        state: field(3)?.chars().next()?,
+        threads: field(20)?.parse().ok()?,
+        started: field(22)?.parse().ok()?,
+    })
 }

@@ -2,7 +2,8 @@
 
 use crate::engine::Engine;
 use crate::process::{self, Identity, Lifetime, Signal};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+use std::hash::BuildHasher as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -207,11 +208,18 @@ fn read(dir: &Path) -> anyhow::Result<Option<Record>> {
     }
 }
 
-/// Ports of loopback that nobody listens on: all bound at once, so that they differ.
+/// Ports of loopback that nobody listens on, all bound at once, so that they differ. They are below those that the system gives to
+/// connections (ip_local_port_range of Linux begins at 32768): a server that was killed finds its own again.
 fn free(count: usize) -> anyhow::Result<Vec<u16>> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+    const FIRST: u32 = 10_240;
+    const PORTS: u32 = 32_768 - FIRST;
+    // Whoever else looks for ports begins elsewhere.
+    let begin = std::hash::RandomState::new().hash_one(std::process::id()) as u32;
+    let ports = (0..PORTS).map(|step| (FIRST + begin.wrapping_add(step) % PORTS) as u16);
+    let bound = ports.filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
+    let bound: Vec<(u16, TcpListener)> = bound.take(count).collect();
+    ensure!(bound.len() == count, "no free ports from {FIRST} on");
+    Ok(bound.iter().map(|(port, _)| *port).collect())
 }
 
 fn are_free(ports: &[u16]) -> bool {

@@ -1,7 +1,7 @@
 //! `cargo xtask servers`: the real engines, started and stopped by hand.
 
 use ::servers::{Engine, Server, Standing};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use std::path::{Path, PathBuf};
 
 /// The real engines, on free ports of loopback, each with a directory of its own under `--dir`.
@@ -29,33 +29,17 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// Which engines; all if none is named.
-    #[arg(value_enum)]
-    engines: Vec<Name>,
+    /// Which engines: cassandra, kafka, redis; all if none is named.
+    engines: Vec<Engine>,
     /// Where their directories are.
     #[arg(long, default_value = "target/servers")]
     dir: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Name {
-    Cassandra,
-    Kafka,
-    Redis,
-}
-
 impl Which {
     fn each(&self) -> impl Iterator<Item = (Engine, PathBuf)> {
-        let named = self.engines.iter().map(|name| match name {
-            Name::Cassandra => Engine::Cassandra,
-            Name::Kafka => Engine::Kafka,
-            Name::Redis => Engine::Redis,
-        });
-        let mut engines: Vec<Engine> = named.collect();
-        if engines.is_empty() {
-            engines.extend(Engine::ALL);
-        }
-        engines.into_iter().map(|engine| (engine, self.dir.join(engine.name())))
+        let engines = if self.engines.is_empty() { &Engine::ALL[..] } else { &self.engines };
+        engines.iter().copied().map(|engine| (engine, self.dir.join(engine.name())))
     }
 }
 

@@ -7,6 +7,7 @@ mod redis;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 /// An engine that Riskmesh runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -66,6 +67,14 @@ impl Engine {
             Self::Kafka => kafka::is_ready(port),
             Self::Redis => redis::is_ready(port),
         }
+    }
+}
+
+impl FromStr for Engine {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name).ok_or("cassandra, kafka or redis")
     }
 }
 

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread::JoinHandle;
 use store::{
     Batch, Cas, Current, Error, Get, Outcome, Page, Read, Row, Scan, Store, Table, Target, TokenPage,
-    TokenScan, limits,
+    TokenScan, check,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use writer::{Answer, Done, Engine, Job, Work, Writer, engine_error};
@@ -271,7 +271,7 @@ impl Store for Embedded {
     }
 
     async fn get_many(&self, gets: Vec<Get>) -> Result<Vec<Option<Row>>, Error> {
-        within_call(gets.first().map(|get| get.table), gets.len())?;
+        check::call(gets.iter().map(|one| one.table))?;
         if gets.iter().any(|get| get.read == Read::Latest) {
             self.inner.settle(Read::Latest).await?;
         }
@@ -291,7 +291,7 @@ impl Store for Embedded {
     }
 
     async fn apply(&self, batches: Vec<Batch>) -> Result<(), Error> {
-        within_call(batches.first().map(|batch| batch.table), batches.len())?;
+        check::call(batches.iter().map(|one| one.table))?;
         if batches.is_empty() {
             return Ok(());
         }
@@ -310,25 +310,13 @@ impl Store for Embedded {
     }
 
     async fn cas_many(&self, many: Vec<Cas>) -> Result<Vec<Outcome>, Error> {
-        within_call(many.first().map(|cas| cas.table), many.len())?;
+        check::call(many.iter().map(|one| one.table))?;
         self.inner.cas_ops(&many).await
     }
 
     async fn token_scan(&self, scan: TokenScan) -> Result<TokenPage, Error> {
         let inner = self.inner.clone();
         run(usize::MAX, move || inner.token_scan_now(&scan)).await
-    }
-}
-
-fn within_call(table: Option<&'static Table>, requests: usize) -> Result<(), Error> {
-    match table {
-        Some(table) if requests > limits::CALL => Err(Error::TooLarge {
-            table: table.name,
-            what: "number of requests in a call",
-            actual: requests,
-            limit: limits::CALL,
-        }),
-        _ => Ok(()),
     }
 }
 

@@ -25,9 +25,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use session::Cluster;
 use std::collections::HashSet;
 use std::sync::Arc;
-use store::{
-    Batch, Cas, Error, Get, Outcome, Page, Row, Scan, Store, Table, TokenPage, TokenScan, check, limits,
-};
+use store::{Batch, Cas, Error, Get, Outcome, Page, Row, Scan, Store, Table, TokenPage, TokenScan, check};
 
 /// Requests of one call that are under way at once.
 const IN_FLIGHT: usize = 128;
@@ -64,7 +62,7 @@ impl Store for Scylla {
     }
 
     async fn get_many(&self, gets: Vec<Get>) -> Result<Vec<Option<Row>>, Error> {
-        within_call(gets.first().map(|get| get.table), gets.len())?;
+        check::call(gets.iter().map(|one| one.table))?;
         let reads: Vec<_> = gets.into_iter().map(|get| self.get(get)).collect();
         futures::stream::iter(reads).buffered(IN_FLIGHT).try_collect().await
     }
@@ -76,7 +74,7 @@ impl Store for Scylla {
     }
 
     async fn apply(&self, batches: Vec<Batch>) -> Result<(), Error> {
-        within_call(batches.first().map(|batch| batch.table), batches.len())?;
+        check::call(batches.iter().map(|one| one.table))?;
         for batch in &batches {
             self.known(batch.table)?;
             check::batch(batch)?;
@@ -94,7 +92,7 @@ impl Store for Scylla {
     }
 
     async fn cas_many(&self, many: Vec<Cas>) -> Result<Vec<Outcome>, Error> {
-        within_call(many.first().map(|cas| cas.table), many.len())?;
+        check::call(many.iter().map(|one| one.table))?;
         for cas in &many {
             self.known(cas.table)?;
             check::cas(cas)?;
@@ -108,17 +106,5 @@ impl Store for Scylla {
         self.known(scan.table)?;
         check::token_scan(&scan)?;
         read::token_scan(&self.cluster, &scan).await
-    }
-}
-
-fn within_call(table: Option<&'static Table>, requests: usize) -> Result<(), Error> {
-    match table {
-        Some(table) if requests > limits::CALL => Err(Error::TooLarge {
-            table: table.name,
-            what: "number of requests in a call",
-            actual: requests,
-            limit: limits::CALL,
-        }),
-        _ => Ok(()),
     }
 }

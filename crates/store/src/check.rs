@@ -116,6 +116,14 @@ pub fn cas(cas: &Cas) -> Result<usize, Error> {
     Ok(size)
 }
 
+/// Checks how many requests a call holds, by the table of each.
+pub fn call(mut requests: impl ExactSizeIterator<Item = &'static Table>) -> Result<(), Error> {
+    let count = requests.len();
+    requests
+        .next()
+        .map_or(Ok(()), |table| at_most(table, "number of requests in a call", count, limits::CALL))
+}
+
 /// Checks a partition key.
 pub fn partition(table: &'static Table, values: &Values) -> Result<(), Error> {
     if values.len() != table.partition.len() {

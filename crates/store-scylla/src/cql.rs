@@ -6,7 +6,7 @@ use bytes::Bytes;
 use riskmesh_core::Timestamp;
 use std::fmt::Write as _;
 use std::ops;
-use store::{Column, Direction, Order, Range, Table, Target, Test, Type, Upsert, Value, Values};
+use store::{Column, Direction, Order, Range, Role, Table, Target, Test, Type, Upsert, Value, Values};
 use uuid::Uuid;
 
 /// A statement with its values.
@@ -134,33 +134,32 @@ pub(crate) enum Select {
 }
 
 impl Select {
-    /// The positions of the selected columns among [`Table::columns`].
-    pub(crate) fn positions(self, table: &Table) -> Vec<usize> {
-        let clustering = table.partition.len();
-        let statics = clustering + table.clustering.len();
-        let values = statics + table.statics.len();
-        let mut positions: Vec<usize> = match self {
-            Self::Row | Self::RowsWithStatics => (clustering..table.width()).collect(),
-            Self::Rows => (clustering..statics).chain(values..table.width()).collect(),
-            Self::All => (0..table.width()).collect(),
-            Self::Partition => (0..clustering).chain(statics..values).collect(),
+    /// The selected columns, each with its position among [`Table::columns`].
+    pub(crate) fn columns(self, table: &Table) -> Vec<(usize, Column)> {
+        let wanted = |role| match self {
+            Self::Row | Self::RowsWithStatics => role != Role::Partition,
+            Self::Rows => matches!(role, Role::Clustering | Role::Value),
+            Self::All => true,
+            Self::Partition => matches!(role, Role::Partition | Role::Static),
         };
-        if positions.is_empty() {
+        let all = table.columns().enumerate();
+        let mut columns: Vec<_> =
+            all.filter(|(_, (role, _))| wanted(*role)).map(|(at, (_, column))| (at, column)).collect();
+        if columns.is_empty() {
             // A statement has to select something.
-            positions.push(0);
+            columns.extend(table.partition.first().map(|column| (0, *column)));
         }
-        positions
+        columns
     }
 
     fn from(self, table: &Table) -> Statement {
         let mut cql = String::with_capacity(256);
         cql.push_str(if self == Self::Partition { "SELECT DISTINCT " } else { "SELECT " });
-        let columns: Vec<Column> = table.columns().map(|(_, column)| column).collect();
-        for (at, position) in self.positions(table).into_iter().enumerate() {
+        for (at, (_, column)) in self.columns(table).into_iter().enumerate() {
             if at > 0 {
                 cql.push_str(", ");
             }
-            quote(&mut cql, columns[position].name);
+            quote(&mut cql, column.name);
         }
         cql.push_str(" FROM ");
         quote(&mut cql, table.name);

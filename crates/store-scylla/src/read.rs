@@ -5,8 +5,8 @@ use crate::cql::{self, Select};
 use crate::pages::{self, Slice};
 use crate::session::Cluster;
 use store::{
-    Direction, Error, Get, Page, Range, Read, Resume, Row, Scan, Table, Target, Token, TokenPage, TokenScan,
-    Value, Values, Yield, key,
+    Column, Direction, Error, Get, Page, Range, Read, Resume, Row, Scan, Table, Target, Token, TokenPage,
+    TokenScan, Value, Values, Yield, key,
 };
 
 /// Partitions that share one token: more than chance or malice can make.
@@ -73,20 +73,16 @@ pub(crate) async fn scan(cluster: &Cluster, scan: &Scan) -> Result<Page, Error> 
     page.rows.truncate(scan.limit);
     if with_statics {
         page.statics = match page.rows.first() {
-            Some(row) => parted(row, true)?.filter(has_statics),
+            Some(row) => Some(parted(row, true)?).filter(has_statics),
             None => statics(cluster, scan.table, &scan.partition, scan.read).await?,
         };
-        page.rows = page
-            .rows
-            .iter()
-            .map(|row| parted(row, false)?.ok_or_else(|| corrupt(scan.table)))
-            .collect::<Result<_, _>>()?;
+        page.rows = page.rows.iter().map(|row| parted(row, false)).collect::<Result<_, _>>()?;
     }
     Ok(page)
 }
 
 /// A row's statics without the rest, or the rest without its statics.
-fn parted(row: &Row, statics: bool) -> Result<Option<Row>, Error> {
+fn parted(row: &Row, statics: bool) -> Result<Row, Error> {
     let table = row.table();
     let (keys, first) = (table.partition.len(), table.partition.len() + table.clustering.len());
     let mut cells = row.cells().to_vec();
@@ -96,7 +92,7 @@ fn parted(row: &Row, statics: bool) -> Result<Option<Row>, Error> {
             *cell = Value::Null;
         }
     }
-    Row::from_cells(table, cells).map(Some)
+    Row::from_cells(table, cells)
 }
 
 pub(crate) async fn token_scan(cluster: &Cluster, scan: &TokenScan) -> Result<TokenPage, Error> {
@@ -201,19 +197,15 @@ fn serialized(table: &'static Table, partition: &Values) -> Vec<u8> {
     bytes
 }
 
-fn corrupt(table: &'static Table) -> Error {
-    Error::Corrupt { table: table.name, what: "row" }
-}
-
 /// Makes rows of what was selected.
 struct Reader {
     table: &'static Table,
-    positions: Vec<usize>,
+    columns: Vec<(usize, Column)>,
 }
 
 impl Reader {
     fn new(table: &'static Table, select: Select) -> Self {
-        Self { table, positions: select.positions(table) }
+        Self { table, columns: select.columns(table) }
     }
 
     fn row(&self, raw: &Raw) -> Result<Row, Error> {
@@ -226,11 +218,8 @@ impl Reader {
         for (cell, value) in cells.iter_mut().zip(partition.as_slice()) {
             *cell = value.clone();
         }
-        let mut columns = self.table.columns().map(|(_, column)| column).enumerate();
-        for (at, position) in self.positions.iter().enumerate() {
-            let (_, column) =
-                columns.find(|(place, _)| place == position).ok_or_else(|| corrupt(self.table))?;
-            cells[*position] = raw.cell(self.table, column, at)?;
+        for (at, (position, column)) in self.columns.iter().enumerate() {
+            cells[*position] = raw.cell(self.table, *column, at)?;
         }
         Row::from_cells(self.table, cells)
     }

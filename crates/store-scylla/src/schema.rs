@@ -1,12 +1,15 @@
 //! The keyspace, kept as declared. What is stored is noted in a table of its own; changes are made by one process at a time.
 
+use crate::cells::Raw;
+use crate::cql::Statement;
 use crate::options::Options;
 use crate::session::{self, Cluster};
 use crate::{cql, failure};
 use riskmesh_core::cipher::random_bytes;
+use scylla::response::query_result::QueryResult;
 use std::time::Duration;
 use store::schema::{Catalog, Change, Step};
-use store::{Error, Read, Table, Target, Test, Ttl, Upsert, text, upsert};
+use store::{Error, Read, Table, Test, Ttl, text, upsert};
 
 /// What is noted: `catalog`, and who changes it, `lock`.
 static NOTES: Table = Table::new("riskmesh_schema", &[text("id")]).values(&[text("content")]);
@@ -72,9 +75,9 @@ async fn change(cluster: &Cluster, options: &Options) -> Result<(), Error> {
     }
     let content =
         serde_json::to_string(&catalog).map_err(|error| failure::other("note the schema", error))?;
-    // Only who holds the lock writes it, and all writes of it are of this kind: conditional.
-    let noted = upsert(()).set("content", content);
-    write(cluster, CATALOG, &noted, &[]).await.map(drop)
+    // Only who holds the lock writes it.
+    let noted = cql::insert(&NOTES, &CATALOG.into(), &upsert(()).set("content", content), false);
+    write(cluster, noted).await.map(drop)
 }
 
 /// Whether a change was made by somebody who was cut off before noting it.
@@ -110,9 +113,10 @@ async fn read(cluster: &Cluster) -> Result<Catalog, Error> {
 }
 
 async fn lock(cluster: &Cluster, owner: &str) -> Result<(), Error> {
-    let lock = upsert(()).set("content", owner).ttl(LOCKED);
+    let lock = cql::insert(&NOTES, &LOCK.into(), &upsert(()).set("content", owner).ttl(LOCKED), true);
     for _ in 0..LOOKS {
-        if write(cluster, LOCK, &lock, &[&Test::NotExists]).await? {
+        let answer = write(cluster, lock.clone()).await?;
+        if session::rows(DOING, answer)?.first().and_then(Raw::applied) == Some(true) {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
@@ -124,24 +128,13 @@ async fn lock(cluster: &Cluster, owner: &str) -> Result<(), Error> {
 async fn unlock(cluster: &Cluster, owner: &str) -> Result<(), Error> {
     let mine = Test::Equals("content", owner.into());
     let delete = cql::delete(&NOTES, &LOCK.into(), &().into(), &[&mine]);
-    let done = cluster.write("unlock the schema", vec![delete]).await?;
-    done.map(drop).map_err(|error| failure::of_write("unlock the schema", error))
+    write(cluster, delete).await.map(drop)
 }
 
-/// Writes a note conditionally; whether it was written.
-async fn write(cluster: &Cluster, id: &str, note: &Upsert, tests: &[&Test]) -> Result<bool, Error> {
+async fn write(cluster: &Cluster, statement: Statement) -> Result<QueryResult, Error> {
     const DOING: &str = "note the schema";
-    let statement = if tests.contains(&&Test::NotExists) {
-        cql::insert(&NOTES, &id.into(), note, true)
-    } else {
-        cql::update(&NOTES, &id.into(), &Target::Row(().into()), note, tests)
-    };
-    let answer = cluster.write(DOING, vec![statement]).await?;
-    let answer = answer.map_err(|error| failure::of_write(DOING, error))?;
-    if tests.is_empty() {
-        return Ok(true);
-    }
-    Ok(session::rows(DOING, answer)?.first().and_then(crate::cells::Raw::applied) == Some(true))
+    let answer = cluster.write(DOING, &[statement]).await?;
+    answer.map_err(|error| failure::of_write(DOING, error))
 }
 
 fn is_name(name: &str) -> bool {

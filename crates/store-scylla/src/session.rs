@@ -103,13 +103,13 @@ impl Cluster {
     pub(crate) async fn write(
         &self,
         operation: &'static str,
-        statements: Vec<Statement>,
+        statements: &[Statement],
     ) -> Result<Result<QueryResult, ExecutionError>, Error> {
         let mut prepared = Vec::with_capacity(statements.len());
         let mut values = Vec::with_capacity(statements.len());
         for statement in statements {
             prepared.push(self.prepare(operation, &statement.cql).await?);
-            values.push(statement.values);
+            values.push(&statement.values);
         }
         if let ([prepared], [values]) = (prepared.as_slice(), values.as_slice()) {
             return Ok(self.session.execute_unpaged(prepared, values).await);
@@ -135,8 +135,7 @@ impl Cluster {
         read: Read,
     ) -> Result<Arc<PreparedStatement>, Error> {
         if read == Read::Regular {
-            let prepared = self.prepare(operation, cql).await?;
-            return Ok(prepared);
+            return self.prepare(operation, cql).await;
         }
         if let Some(prepared) = kept(&self.serial_reads, cql) {
             return Ok(prepared);

@@ -20,7 +20,8 @@ const DOING: &str = "conditional write";
 /// Carries out a plain batch.
 pub(crate) async fn apply(cluster: &Cluster, batch: &Batch) -> Result<(), Error> {
     let statements = batch.mutations.iter().map(|mutation| plain(batch.table, &batch.partition, mutation));
-    let written = cluster.write("write", statements.collect()).await?;
+    let statements: Vec<Statement> = statements.collect();
+    let written = cluster.write("write", &statements).await?;
     written.map(drop).map_err(|error| failure::of_write("write", error))
 }
 
@@ -40,7 +41,7 @@ pub(crate) async fn cas(cluster: &Cluster, cas: &Cas) -> Result<Outcome, Error> 
     let statements = conditional(cas);
     for _ in 0..TRIES {
         let Some(statements) = &statements else { break };
-        let answer = match cluster.write(DOING, statements.clone()).await? {
+        let answer = match cluster.write(DOING, statements).await? {
             Ok(answer) => answer,
             Err(error) => {
                 return match failure::fate(&error) {

@@ -60,6 +60,18 @@ pub enum Error {
         #[source]
         source: Arc<store::Error>,
     },
+    /// A broker was asked to append records and did not say how that ended: they may have been appended, or still be. Whoever publishes
+    /// them again may have them twice.
+    #[error("append to {topic}/{partition} has an unknown outcome")]
+    Unknown {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: u32,
+        /// Why; shared by everybody whose records were in the same request.
+        #[source]
+        source: Source,
+    },
     /// The store failed.
     #[error("{doing}")]
     Store {
@@ -101,6 +113,7 @@ impl Error {
             Self::Append { source, .. } => source.retryable(),
             Self::Store { source, .. } => source.retryable(),
             Self::Backend { retryable, .. } => *retryable,
+            Self::Unknown { .. } => true,
             _ => false,
         }
     }

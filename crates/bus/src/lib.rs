@@ -1,7 +1,8 @@
 //! The bus: topics of ordered, durable records, and what services need around them so that nothing is lost or done by halves.
 //!
-//! A [`Topic`] has partitions; a partition is a log of [`Record`]s with gapless offsets. Records of one key stay in one partition
-//! and so in order. [`Bus`] is the trait; [`Embedded`] keeps the logs in the process's own store.
+//! A [`Topic`] has partitions; a partition is a log of [`Record`]s with rising offsets. Records of one key stay in one partition
+//! and so in order. [`Bus`] is the trait; [`Embedded`] keeps the logs in the process's own store, [`Kafka`] in a
+//! Kafka cluster. Both put a key into the same [`partition`], and pass the same [`suite`].
 //!
 //! - [`kinds`] lists the events there are. A [`Kind`] turns an [`Event`] into a record (CloudEvents, binary mode) and back.
 //! - [`Consumer`] reads topics as a member of a group: leases on partitions that fence, offsets committed after the
@@ -44,9 +45,11 @@
 pub mod consumer;
 pub mod embedded;
 pub mod event;
+pub mod kafka;
 pub mod kinds;
 pub mod outbox;
 pub mod partition;
+pub mod suite;
 pub mod topic;
 
 mod error;
@@ -60,6 +63,7 @@ pub use consumer::{Consumer, Delivered, Handler, HandlerError, Takeover};
 pub use embedded::Embedded;
 pub use error::{Error, Source};
 pub use event::{Event, Kind};
+pub use kafka::Kafka;
 pub use outbox::{Outbox, Outgoing, PendingSource, Pointer, Relay};
 pub use record::{Headers, MAX_RECORD_BYTES, Record};
 pub use topic::Topic;

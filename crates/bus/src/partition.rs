@@ -1,6 +1,41 @@
 //! Which partition a key belongs to: murmur2 as Kafka's Java clients compute it, so that a producer in any language that uses
 //! the default partitioner puts a key where we do.
 
+use crate::record::Record;
+use crate::traits::Position;
+
+/// A publication cut into partitions.
+pub(crate) struct Spread {
+    /// The partition of each record.
+    places: Vec<u32>,
+    /// The records of each partition, in their order.
+    pub(crate) parts: Vec<Vec<Record>>,
+}
+
+impl Spread {
+    /// Records without a key go to the partition `keyless`.
+    pub(crate) fn new(records: Vec<Record>, partitions: u32, keyless: u32) -> Self {
+        let mut places = Vec::with_capacity(records.len());
+        let mut parts: Vec<Vec<Record>> = vec![Vec::new(); partitions as usize];
+        for record in records {
+            let place = if record.key.is_empty() { keyless } else { of(&record.key, partitions) };
+            places.push(place);
+            parts[place as usize].push(record);
+        }
+        Self { places, parts }
+    }
+
+    /// Where each record is, given the offsets of each partition's records.
+    pub(crate) fn positions(self, offsets: Vec<Vec<i64>>) -> Vec<Position> {
+        let mut offsets: Vec<_> = offsets.into_iter().map(Vec::into_iter).collect();
+        let positions = self.places.into_iter().filter_map(|partition| {
+            let offset = offsets[partition as usize].next()?;
+            Some(Position { partition, offset })
+        });
+        positions.collect()
+    }
+}
+
 /// The partition of a key among `partitions` (at least 1): `toPositive(murmur2(key)) % partitions`, Kafka's
 /// `BuiltInPartitioner.partitionForKey`.
 pub fn of(key: &[u8], partitions: u32) -> u32 {

@@ -4,10 +4,14 @@ use crate::error::Error;
 use bytes::Bytes;
 use std::borrow::Cow;
 
-/// Bytes of one record: key, headers and payload. As Kafka's `message.max.bytes` has it by default.
-pub const MAX_RECORD_BYTES: usize = 1 << 20;
+/// Bytes of one record: key, headers and payload. With its framing it fits into what Kafka's `message.max.bytes` is by default.
+pub const MAX_RECORD_BYTES: usize = (1 << 20) - 1024;
 /// Headers of one record.
-const MAX_HEADERS: usize = 64;
+pub(crate) const MAX_HEADERS: usize = 64;
+/// Records of one call of `publish`.
+pub(crate) const MAX_PUBLISH_RECORDS: usize = 65_536;
+/// Bytes of one call of `publish`.
+pub(crate) const MAX_PUBLISH_BYTES: usize = 32 << 20;
 
 /// One record, to be published or as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +44,7 @@ impl Record {
     }
 
     /// Refuses what no backend takes.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.size() > MAX_RECORD_BYTES {
             return Err(Error::TooLarge { what: "record", actual: self.size(), limit: MAX_RECORD_BYTES });
         }
@@ -55,7 +59,23 @@ impl Record {
     }
 }
 
-/// The headers of a record, in the order they were set; a name occurs once.
+/// Refuses a publication that no backend takes.
+pub(crate) fn check(records: &[Record]) -> Result<(), Error> {
+    if records.len() > MAX_PUBLISH_RECORDS {
+        return Err(Error::TooLarge {
+            what: "number of records",
+            actual: records.len(),
+            limit: MAX_PUBLISH_RECORDS,
+        });
+    }
+    let bytes = records.iter().map(Record::size).sum();
+    if bytes > MAX_PUBLISH_BYTES {
+        return Err(Error::TooLarge { what: "size of all records", actual: bytes, limit: MAX_PUBLISH_BYTES });
+    }
+    records.iter().try_for_each(Record::check)
+}
+
+/// The headers of a record; a name occurs once. They are in the order they were set; what is read back may be in another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Cow<'static, str>, Bytes)>);
 

@@ -91,7 +91,7 @@ pub struct Batch {
 pub struct Stored {
     /// Its offset.
     pub offset: i64,
-    /// When it was appended; never before the record ahead of it.
+    /// When it was appended. Never before the record ahead of it, as far as the clocks of those who publish agree.
     pub at: Timestamp,
     /// The record.
     pub record: Record,

@@ -20,6 +20,6 @@ mod probe;
 mod process;
 mod server;
 
-pub use engine::Engine;
+pub use engine::{Engine, kafka_client};
 pub use install::cache;
 pub use server::{Server, Standing};

@@ -13,8 +13,8 @@ mod log;
 mod retention;
 
 use crate::error::Error;
-use crate::partition;
-use crate::record::Record;
+use crate::partition::Spread;
+use crate::record::{self, Record};
 use crate::topic::{QUARANTINE_RETENTION, Topic, quarantine_of};
 use crate::traits::{Batch, Bounds, Bus, Fetch, Position};
 use append::Append;
@@ -43,10 +43,6 @@ pub static BUS_SEGMENTS: Table = Table::new("bus_segments", &[text("topic"), int
 
 /// Records of one segment.
 const SEGMENT: i64 = 65_536;
-/// Records of one call of `publish`.
-const PUBLISH_RECORDS: usize = 65_536;
-/// Bytes of one call of `publish`.
-const PUBLISH_BYTES: usize = 32 << 20;
 /// Calls of `publish` that wait for a partition's append loop; later ones wait at the door.
 const QUEUE: usize = 64;
 /// How many logs are recovered at once.
@@ -155,37 +151,30 @@ impl Bus for Embedded {
 
     async fn publish(&self, topic: &str, records: Vec<Record>) -> Result<Vec<Position>, Error> {
         let topic = self.topic(topic)?;
-        check(&records)?;
+        record::check(&records)?;
         let count = topic.partitions.len();
         let keyless = topic.turn.fetch_add(1, Ordering::Relaxed) % count as u32;
+        let mut spread = Spread::new(records, count as u32, keyless);
 
-        let mut positions = vec![Position { partition: 0, offset: 0 }; records.len()];
-        let mut parts: Vec<Vec<Record>> = vec![Vec::new(); count];
-        for (record, position) in records.into_iter().zip(&mut positions) {
-            position.partition =
-                if record.key.is_empty() { keyless } else { partition::of(&record.key, count as u32) };
-            parts[position.partition as usize].push(record);
-        }
-
-        let mut first_offsets: Vec<_> = (0..count).map(|_| None).collect();
-        for (index, records) in parts.into_iter().enumerate().filter(|(_, records)| !records.is_empty()) {
+        let mut answers = Vec::with_capacity(count);
+        for (part, partition) in std::mem::take(&mut spread.parts).into_iter().zip(&topic.partitions) {
+            if part.is_empty() {
+                answers.push(None);
+                continue;
+            }
             let (reply, answer) = oneshot::channel();
-            let append = Append { records, reply };
-            topic.partitions[index].appends.send(append).await.map_err(|_| Error::Closed)?;
-            first_offsets[index] = Some(answer);
+            let records = part.len() as i64;
+            partition.appends.send(Append { records: part, reply }).await.map_err(|_| Error::Closed)?;
+            answers.push(Some((records, answer)));
         }
-        let mut next = vec![0; count];
-        for (next, answer) in next.iter_mut().zip(first_offsets) {
-            if let Some(answer) = answer {
-                *next = answer.await.map_err(|_| Error::Closed)??;
+        let mut offsets = vec![Vec::new(); count];
+        for (offsets, answer) in offsets.iter_mut().zip(answers) {
+            if let Some((records, answer)) = answer {
+                let first = answer.await.map_err(|_| Error::Closed)??;
+                offsets.extend(first..first + records);
             }
         }
-        for position in &mut positions {
-            let next = &mut next[position.partition as usize];
-            position.offset = *next;
-            *next += 1;
-        }
-        Ok(positions)
+        Ok(spread.positions(offsets))
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Batch, Error> {
@@ -199,21 +188,6 @@ impl Bus for Embedded {
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
         Ok(self.log(topic, partition)?.bounds())
     }
-}
-
-fn check(records: &[Record]) -> Result<(), Error> {
-    if records.len() > PUBLISH_RECORDS {
-        return Err(Error::TooLarge {
-            what: "number of records",
-            actual: records.len(),
-            limit: PUBLISH_RECORDS,
-        });
-    }
-    let bytes = records.iter().map(Record::size).sum();
-    if bytes > PUBLISH_BYTES {
-        return Err(Error::TooLarge { what: "size of all records", actual: bytes, limit: PUBLISH_BYTES });
-    }
-    records.iter().try_for_each(Record::check)
 }
 
 #[cfg(test)]

@@ -58,23 +58,6 @@ async fn reopen(disk: &Disk, bus: Arc<Embedded>, store: Arc<dyn Store>) -> (Arc<
     (open(disk, &store).await, store)
 }
 
-#[tokio::test]
-async fn a_record_comes_back_as_it_was_published() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = open(&disk, &store).await;
-    let sent =
-        record("a", 1).header("ce_id", "x").header("empty", Bytes::new()).header("raw", &b"\xff\0"[..]);
-    let positions = bus.publish(TOPIC.name, vec![sent.clone()]).await.unwrap();
-    let partition = partition::of(b"a", TOPIC.partitions);
-    assert_eq!(positions, [Position { partition, offset: 0 }]);
-    let batch = bus.fetch(Fetch::new(TOPIC.name, partition, 0)).await.unwrap();
-    assert_eq!(
-        batch,
-        Batch { records: vec![Stored { offset: 0, at: BEGIN, record: sent }], high_watermark: 1 }
-    );
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_publishers_leave_no_gap_and_keep_their_order() {
     let disk = Disk::new();
@@ -132,103 +115,6 @@ async fn publications_that_wait_share_writes() {
     assert_eq!(bus.bounds(TOPIC.name, 0).await.unwrap().high, 200);
     // One for the segment, one for the first record, and then whole queues of 64.
     assert!(faulty.writes() <= 12, "{} writes for 200 publications", faulty.writes());
-}
-
-#[tokio::test]
-async fn records_without_a_key_spread_over_partitions() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = open(&disk, &store).await;
-    for n in 0..6 {
-        bus.publish(TOPIC.name, vec![record("", n), record("", n)]).await.unwrap();
-    }
-    for partition in 0..3 {
-        assert_eq!(bus.bounds(TOPIC.name, partition).await.unwrap(), Bounds { low: 0, high: 4 });
-    }
-}
-
-#[tokio::test]
-async fn a_fetch_waits_for_the_next_record() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = open(&disk, &store).await;
-    let waiting = bus.fetch(Fetch::new(TOPIC.name, 0, 0).wait(Duration::from_mins(5)));
-    let publishing = async {
-        tokio::task::yield_now().await;
-        bus.publish(TOPIC.name, vec![record(&key_of(0), 1)]).await
-    };
-    let (batch, published) = futures::join!(waiting, publishing);
-    published.unwrap();
-    assert_eq!(batch.unwrap().records.len(), 1);
-    let empty = bus.fetch(Fetch::new(TOPIC.name, 0, 1).wait(Duration::from_millis(1))).await.unwrap();
-    assert_eq!(empty, Batch { records: vec![], high_watermark: 1 });
-}
-
-#[tokio::test]
-async fn a_fetch_keeps_to_its_bounds() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = Embedded::open(store, disk.clock(), &[TOPIC]).await.unwrap();
-    let key = key_of(1);
-    let size = 1000 + key.len();
-    let records = (0..200).map(|_| Record::new(key.clone(), vec![7; 1000])).collect();
-    bus.publish(TOPIC.name, records).await.unwrap();
-    let fetch = Fetch::new(TOPIC.name, 1, 3);
-    let count = async |max_records, max_bytes| {
-        let fetch = Fetch { max_records, max_bytes, ..fetch.clone() };
-        bus.fetch(fetch).await.unwrap().records.len()
-    };
-    assert_eq!(count(150, usize::MAX).await, 150);
-    assert_eq!(count(1000, usize::MAX).await, 197);
-    assert_eq!(count(1000, 90 * size).await, 90);
-    assert_eq!(count(1000, 90 * size - 1).await, 89);
-    assert_eq!(count(1000, 1).await, 1, "the first comes whatever its size");
-    assert_eq!(count(0, 0).await, 1);
-}
-
-#[tokio::test]
-async fn what_is_not_there_is_an_error() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = open(&disk, &store).await;
-    assert!(matches!(bus.partitions("nothing").await, Err(Error::UnknownTopic { .. })));
-    assert!(matches!(bus.publish("nothing", vec![]).await, Err(Error::UnknownTopic { .. })));
-    assert!(matches!(bus.bounds(TOPIC.name, 3).await, Err(Error::UnknownPartition { partition: 3, .. })));
-    for offset in [-1, 1] {
-        let fetched = bus.fetch(Fetch::new(TOPIC.name, 0, offset)).await;
-        assert!(matches!(fetched, Err(Error::OutOfRange { low: 0, high: 0, .. })));
-    }
-    assert_eq!(bus.partitions("things.quarantine").await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn what_is_too_large_is_refused_and_nothing_of_it_is_published() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = open(&disk, &store).await;
-    let large = Record::new("a", vec![0; crate::MAX_RECORD_BYTES]);
-    let headers = (0..65).fold(record("a", 1), |record, n| record.header(format!("h{n}"), "v"));
-    let many = vec![record("a", 1); PUBLISH_RECORDS + 1];
-    let heavy = vec![Record::new("a", vec![0; 1 << 19]); 65];
-    for records in [vec![record("a", 1), large], vec![headers], many, heavy] {
-        assert!(matches!(bus.publish(TOPIC.name, records).await, Err(Error::TooLarge { .. })));
-    }
-    for partition in 0..3 {
-        assert_eq!(bus.bounds(TOPIC.name, partition).await.unwrap(), Bounds::default());
-    }
-}
-
-#[tokio::test]
-async fn a_publication_larger_than_one_write_is_appended_in_order() {
-    let disk = Disk::new();
-    let store = disk.open();
-    let bus = Embedded::open(store, disk.clock(), &[TOPIC]).await.unwrap();
-    let key = key_of(2);
-    let records = (0..20_i64).map(|n| Record::new(key.clone(), vec![n as u8; 900_000])).collect();
-    let positions = bus.publish(TOPIC.name, records).await.unwrap();
-    assert!(positions.iter().map(|position| position.offset).eq(0..20));
-    let first_bytes: Vec<_> = read_all(&bus, 2).await.iter().map(|stored| stored.record.payload[0]).collect();
-    assert_eq!(first_bytes, (0..20).collect::<Vec<_>>());
 }
 
 /// Kills the process at every write of a run of publications, before and after it: what was acknowledged is there, in order and

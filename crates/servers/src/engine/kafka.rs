@@ -17,19 +17,29 @@ pub(super) fn prepare(jars: &Path, dir: &Path, ports: &[u16]) -> anyhow::Result<
     let values = [("DIR", text(dir)?), ("PORT", &port(ports, 0)?), ("CONTROLLER_PORT", &port(ports, 1)?)];
     let properties = dir.join("server.properties");
     std::fs::write(&properties, filled(include_str!("../../config/kafka.properties"), &values))?;
-    let program = |class: &str| -> anyhow::Result<Command> {
-        let mut command = Command::new("java");
-        command.args(["-Xms512m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.showDateTime=true"]);
-        command.arg("-cp").arg(format!("{}/*", text(jars)?)).arg(class);
-        Ok(command)
-    };
     if !dir.join("log/meta.properties").exists() {
-        let mut format = program("kafka.tools.StorageTool")?;
+        let mut format = program(jars, "kafka.tools.StorageTool")?;
         process::run(format.args(["format", "-t", CLUSTER, "-c"]).arg(&properties))?;
     }
-    let mut server = program("kafka.Kafka")?;
+    let mut server = program(jars, "kafka.Kafka")?;
     server.arg(&properties);
     Ok(server)
+}
+
+/// A program of Kafka's: the server, or one of its clients.
+fn program(jars: &Path, class: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new("java");
+    command.args(["-Xms512m", "-Xmx512m", "-Dorg.slf4j.simpleLogger.showDateTime=true"]);
+    command.arg("-cp").arg(format!("{}/*", text(jars)?)).arg(class);
+    Ok(command)
+}
+
+/// One of Kafka's own clients, by its class: `org.apache.kafka.tools.consumer.ConsoleConsumer`. It is installed where it lacks.
+///
+/// # Errors
+/// It cannot be installed.
+pub fn kafka_client(class: &str) -> anyhow::Result<Command> {
+    program(&install()?, class)
 }
 
 /// Metadata, version 0, of all topics: it is ready when the answer has a broker (<https://kafka.apache.org/protocol>).

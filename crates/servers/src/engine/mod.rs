@@ -4,6 +4,8 @@ mod cassandra;
 mod kafka;
 mod redis;
 
+pub use kafka::kafka_client;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,13 +1,19 @@
 //! What is on a topic: a key, headers and a payload, all opaque to the bus.
 
 use crate::error::Error;
+use crate::topic::QUARANTINE_SUFFIX;
 use bytes::Bytes;
 use std::borrow::Cow;
 
-/// Bytes of one record: key, headers and payload. With its framing it fits into what Kafka's `message.max.bytes` is by default.
-pub const MAX_RECORD_BYTES: usize = (1 << 20) - 1024;
+/// Bytes of one record: key, headers and payload. With what quarantine adds and its framing it fits into what Kafka's
+/// `message.max.bytes` is by default.
+pub const MAX_RECORD_BYTES: usize = (1 << 20) - 1024 - QUARANTINE_BYTES;
 /// Headers of one record.
 pub(crate) const MAX_HEADERS: usize = 64;
+/// What a record may grow by in quarantine, where it is told why it is there.
+pub(crate) const QUARANTINE_BYTES: usize = 2048;
+/// The headers that tell it.
+pub(crate) const QUARANTINE_HEADERS: usize = 8;
 /// Records of one call of `publish`.
 pub(crate) const MAX_PUBLISH_RECORDS: usize = 65_536;
 /// Bytes of one call of `publish`.
@@ -43,24 +49,23 @@ impl Record {
         self.key.len() + headers + self.payload.len()
     }
 
-    /// Refuses what no backend takes.
-    fn check(&self) -> Result<(), Error> {
-        if self.size() > MAX_RECORD_BYTES {
-            return Err(Error::TooLarge { what: "record", actual: self.size(), limit: MAX_RECORD_BYTES });
+    /// Refuses what no backend takes on a topic.
+    pub(crate) fn check(&self, topic: &str) -> Result<(), Error> {
+        let quarantine = topic.ends_with(QUARANTINE_SUFFIX);
+        let (bytes, headers) = if quarantine { (QUARANTINE_BYTES, QUARANTINE_HEADERS) } else { (0, 0) };
+        let refuse = |what, actual, limit| Err(Error::TooLarge { what, actual, limit });
+        if self.size() > MAX_RECORD_BYTES + bytes {
+            return refuse("record", self.size(), MAX_RECORD_BYTES + bytes);
         }
-        if self.headers.0.len() > MAX_HEADERS {
-            return Err(Error::TooLarge {
-                what: "headers of a record",
-                actual: self.headers.0.len(),
-                limit: MAX_HEADERS,
-            });
+        if self.headers.0.len() > MAX_HEADERS + headers {
+            return refuse("headers of a record", self.headers.0.len(), MAX_HEADERS + headers);
         }
         Ok(())
     }
 }
 
-/// Refuses a publication that no backend takes.
-pub(crate) fn check(records: &[Record]) -> Result<(), Error> {
+/// Refuses a publication that no backend takes on a topic.
+pub(crate) fn check(topic: &str, records: &[Record]) -> Result<(), Error> {
     if records.len() > MAX_PUBLISH_RECORDS {
         return Err(Error::TooLarge {
             what: "number of records",
@@ -72,7 +77,7 @@ pub(crate) fn check(records: &[Record]) -> Result<(), Error> {
     if bytes > MAX_PUBLISH_BYTES {
         return Err(Error::TooLarge { what: "size of all records", actual: bytes, limit: MAX_PUBLISH_BYTES });
     }
-    records.iter().try_for_each(Record::check)
+    records.iter().try_for_each(|record| record.check(topic))
 }
 
 /// The headers of a record; a name occurs once. They are in the order they were set; what is read back may be in another.

@@ -1,23 +1,17 @@
 //! Hands records to the handler until each of them is done or quarantined.
 
 use super::worker::Progress;
-use super::{
-    Config, Delivered, Handler, HandlerError, QUARANTINE_GROUP, QUARANTINE_ORIGIN, QUARANTINE_REASON,
-    QUARANTINE_TIME,
-};
+use super::{Config, Delivered, Handler, HandlerError, quarantine};
+use crate::error::Error;
 use crate::group::lease::Part;
 use crate::topic::quarantine_of;
 use crate::traits::Bus;
 use futures::FutureExt as _;
 use riskmesh_core::Clock;
-use std::error::Error as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Bytes of a quarantine reason.
-const REASON_BYTES: usize = 500;
 
 /// Delivery to the handler for one partition.
 pub(super) struct Deliver<H> {
@@ -125,22 +119,21 @@ impl<H: Handler> Deliver<H> {
 
     /// Sets a record aside, durably, before the offset moves past it.
     async fn quarantine(&self, record: &Delivered, error: &HandlerError) -> Result<(), Stopped> {
-        let reason = reason(error);
         let (topic, partition, offset) = (&record.topic, record.partition, record.offset);
-        tracing::error!(%topic, partition, offset, reason, group = %self.config.group, "record quarantined");
-        let poison = record
-            .record
-            .clone()
-            .header(QUARANTINE_REASON, reason)
-            .header(QUARANTINE_GROUP, self.config.group.to_string())
-            .header(QUARANTINE_ORIGIN, format!("{topic}/{partition}/{offset}"))
-            .header(QUARANTINE_TIME, self.clock.now().to_string());
+        let (group, reason) = (&self.config.group, quarantine::reason(error));
+        tracing::error!(%topic, partition, offset, reason, %group, "record quarantined");
+        let mut poison = quarantine::set_aside(record, error, group, self.clock.now());
         let quarantine = quarantine_of(topic);
         let mut backoff = self.backoff();
         loop {
-            match self.bus.publish(&quarantine, vec![poison.clone()]).await {
-                Ok(_) => return Ok(()),
-                Err(error) => tracing::error!(topic = quarantine, %error, "quarantine failed"),
+            let published = self.bus.publish(&quarantine, vec![poison.clone()]).await;
+            let Err(error) = published else { return Ok(()) };
+            tracing::error!(topic = quarantine, %error, "quarantine failed");
+            if matches!(error, Error::TooLarge { .. })
+                && let Some(less) = quarantine::less(&poison)
+            {
+                poison = less;
+                continue;
             }
             backoff.pause().await?;
         }
@@ -155,18 +148,4 @@ impl<H: Handler> Deliver<H> {
         let retry = &self.config.retry;
         Backoff { next: retry.first_pause, longest: retry.longest_pause, stop: &self.stop }
     }
-}
-
-/// The error with its causes, cut to a bounded length.
-fn reason(error: &HandlerError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    let end = (0..=REASON_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
-    text
 }

@@ -11,11 +11,15 @@
 mod deliver;
 mod handler;
 mod lag;
+mod quarantine;
 mod run;
 mod worker;
 
 pub use handler::{Delivered, Handler, HandlerError};
 pub use lag::{Lag, PartitionLag};
+pub use quarantine::{
+    QUARANTINE_CUT, QUARANTINE_GROUP, QUARANTINE_ORIGIN, QUARANTINE_REASON, QUARANTINE_TIME,
+};
 
 use crate::error::Error;
 use crate::topic::QUARANTINE_SUFFIX;
@@ -26,14 +30,8 @@ use std::time::Duration;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// The header of a quarantined record that says why.
-pub const QUARANTINE_REASON: &str = "quarantine_reason";
-/// The header of a quarantined record that names the group that could not handle it.
-pub const QUARANTINE_GROUP: &str = "quarantine_group";
-/// The header of a quarantined record that says where it was: `topic/partition/offset`.
-pub const QUARANTINE_ORIGIN: &str = "quarantine_origin";
-/// The header of a quarantined record that says when it was set aside, RFC 3339.
-pub const QUARANTINE_TIME: &str = "quarantine_time";
+/// Bytes of the names of a group and of a member.
+const MAX_NAME: usize = 255;
 
 /// When a member may take a partition that somebody else holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +132,9 @@ impl Config {
         let refuse = |what: String| Err(Error::Config { what });
         if self.group.is_empty() || self.member.is_empty() || self.topics.is_empty() {
             return refuse("a consumer needs a group, a member and topics".to_owned());
+        }
+        if self.group.len() > MAX_NAME || self.member.len() > MAX_NAME {
+            return refuse(format!("the names of a group and of a member have at most {MAX_NAME} bytes"));
         }
         if let Some(topic) = self.topics.iter().find(|topic| topic.ends_with(QUARANTINE_SUFFIX)) {
             return refuse(format!(

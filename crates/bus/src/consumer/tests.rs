@@ -2,7 +2,7 @@ use super::run::Member;
 use super::*;
 use crate::embedded::Embedded;
 use crate::partition;
-use crate::record::Record;
+use crate::record::{MAX_HEADERS, MAX_RECORD_BYTES, Record};
 use crate::testing::{Disk, Fault, Faulty, TOPIC, eventually, key_of};
 use crate::traits::{Fetch, Stored};
 use async_trait::async_trait;
@@ -237,6 +237,84 @@ async fn a_long_reason_is_cut_at_a_character() {
     task.await.unwrap().unwrap();
     let reason = world.quarantine().await[0].record.headers.text(QUARANTINE_REASON).unwrap().to_owned();
     assert!(reason.starts_with("record is poison: éé") && (499..=500).contains(&reason.len()), "{reason}");
+}
+
+/// Takes what is poison by its first byte.
+struct Picky;
+#[async_trait]
+impl Handler for Picky {
+    async fn handle(&self, batch: &[Delivered]) -> Result<(), HandlerError> {
+        let poison = batch.iter().any(|delivered| delivered.record.payload.first() == Some(&0));
+        if poison { Err(HandlerError::Poison("é".repeat(1000).into())) } else { Ok(()) }
+    }
+}
+
+/// The record grows by what is told of it, and the next one is handled all the same.
+#[tokio::test]
+async fn the_largest_record_there_may_be_is_quarantined_as_a_whole() {
+    let world = World::new().await;
+    let headers = (0..MAX_HEADERS).map(|n| (format!("header-{n}"), "v"));
+    let mut largest =
+        headers.fold(Record::new(key_of(0), ""), |record, (name, value)| record.header(name, value));
+    largest.payload = vec![0; MAX_RECORD_BYTES - largest.size()].into();
+    world.bus.publish(TOPIC.name, vec![largest.clone()]).await.unwrap();
+    world.publish(&["a"]).await;
+    let longest_name = "g".repeat(255);
+    let config = Config { group: longest_name.clone().into(), ..config("one") };
+    let (stop, consumer) = (CancellationToken::new(), world.consumer(config));
+    let lag = consumer.lag();
+    let task = tokio::spawn(consumer.run(Picky, stop.clone()));
+    eventually("both done", async || lag.partitions().iter().any(|lag| lag.next_offset == 2)).await;
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    let [stored] = &world.quarantine().await[..] else { panic!() };
+    assert_eq!(stored.record.headers.text(QUARANTINE_GROUP), Some(&*longest_name));
+    assert_eq!((&stored.record.key, &stored.record.payload), (&largest.key, &largest.payload));
+    let kept = largest.headers.iter().all(|(name, value)| stored.record.headers.get(name) == Some(value));
+    assert!(kept && stored.record.headers.get(QUARANTINE_CUT).is_none());
+}
+
+/// Somebody else wrote records that are larger, or have more headers, than ours may: they are told of, and the next one is handled.
+#[tokio::test]
+async fn what_does_not_fit_into_quarantine_is_cut() {
+    let world = World::new().await;
+    let large = Record::new(key_of(0), vec![0; MAX_RECORD_BYTES + 4096]).header("ce_id", "7");
+    let heads =
+        (0..100).fold(Record::new(key_of(0), vec![0]), |record, n| record.header(format!("h{n}"), "v"));
+    let long_key = Record::new(vec![b'k'; MAX_RECORD_BYTES + 4096], vec![0]);
+    let foreign = [large.clone(), heads.clone(), long_key.clone()];
+    let deliver = super::deliver::Deliver {
+        handler: Arc::new(Picky),
+        bus: world.bus.clone(),
+        clock: world.disk.clock(),
+        config: Arc::new(config("one")),
+        part: crate::group::lease::Part { topic: TOPIC.name.into(), partition: 0 },
+        progress: super::worker::Progress::new(0),
+        stop: CancellationToken::new(),
+    };
+    let delivered = foreign.iter().zip(0..).map(|(record, offset)| Delivered {
+        topic: TOPIC.name.into(),
+        partition: 0,
+        offset,
+        at: world.disk.clock.now(),
+        record: record.clone(),
+    });
+    let delivered: Vec<Delivered> = delivered.collect();
+    tokio::time::timeout(Duration::from_secs(30), deliver.batch(&delivered)).await.unwrap().unwrap();
+    assert_eq!(deliver.progress.get(), 3);
+
+    let quarantine = world.quarantine().await;
+    let records: Vec<&Record> = quarantine.iter().map(|stored| &stored.record).collect();
+    assert_eq!(records.len(), 3);
+    for (record, offset) in records.iter().zip(0..) {
+        let origin = format!("things/0/{offset}");
+        assert_eq!(record.headers.text(QUARANTINE_ORIGIN), Some(&*origin));
+        let bytes: usize = record.headers.text(QUARANTINE_CUT).unwrap().parse().unwrap();
+        assert!(bytes > foreign[offset].size(), "with what was to be told of it");
+        assert_eq!(record.payload, "");
+    }
+    assert_eq!((&records[0].key, records[0].headers.text("ce_id")), (&large.key, Some("7")));
+    assert_eq!((&*records[1].key, &*records[2].key), (&b""[..], &b""[..]));
 }
 
 #[tokio::test]

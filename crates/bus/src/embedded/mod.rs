@@ -150,8 +150,8 @@ impl Bus for Embedded {
     }
 
     async fn publish(&self, topic: &str, records: Vec<Record>) -> Result<Vec<Position>, Error> {
+        record::check(topic, &records)?;
         let topic = self.topic(topic)?;
-        record::check(&records)?;
         let count = topic.partitions.len();
         let keyless = topic.turn.fetch_add(1, Ordering::Relaxed) % count as u32;
         let mut spread = Spread::new(records, count as u32, keyless);

@@ -177,6 +177,13 @@ impl Error {
         self
     }
 
+    /// The same with another gRPC code, and that code's HTTP status.
+    pub(crate) fn with_code(mut self: Box<Self>, code: Code) -> Box<Self> {
+        self.code = code;
+        self.status = http_status(code);
+        self
+    }
+
     pub(crate) fn with_violation(
         mut self: Box<Self>,
         field: impl Into<String>,
@@ -202,10 +209,7 @@ impl Error {
 
     /// The error of a call whose time is over.
     pub(crate) fn late() -> Box<Self> {
-        let mut error = Self::boxed(Kind::Transport, "the service did not answer in time");
-        error.code = Code::DeadlineExceeded;
-        error.status = http_status(error.code);
-        error
+        Self::boxed(Kind::Transport, "the service did not answer in time").with_code(Code::DeadlineExceeded)
     }
 
     /// The error of a connection to the service that failed. A gRPC status among the causes tells more than the failure.
@@ -217,8 +221,7 @@ impl Error {
             Ok(status) => {
                 let mut error = Self::boxed(Kind::Transport, "the service is unavailable");
                 if status.code() != Code::Unknown {
-                    error.code = status.code();
-                    error.status = http_status(status.code());
+                    error = error.with_code(status.code());
                 }
                 error.with_source(status)
             }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
 use super::deadline::Deadline;
@@ -79,11 +79,12 @@ impl Frames {
             Some(_) => poll_fn(|cx| self.poll_message(cx)).await?,
             None => None,
         };
-        let trailers = self.status(initial)?;
-        match (message, more) {
-            (Some(message), None) => Ok((message, trailers)),
-            _ => Err(Error::boxed(Kind::BadResponse, "the service did not answer with one message")),
+        let wrong = || Error::boxed(Kind::BadResponse, "the service did not answer with one message");
+        if more.is_some() {
+            return Err(wrong());
         }
+        let trailers = self.status(initial)?;
+        message.map(|message| (message, trailers)).ok_or_else(wrong)
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>> {
@@ -116,7 +117,7 @@ impl Frames {
 
 /// The error of an answer that ends without a status.
 pub(super) fn no_status() -> Box<Error> {
-    bad("the answer has no status")
+    bad("the answer has no status").with_code(status::of_http(StatusCode::OK))
 }
 
 fn bad(what: &'static str) -> Box<Error> {

@@ -1,6 +1,7 @@
 //! Headers: which go to the service, which come back, and what they say about the call.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
+use tonic::Code;
 
 use super::{Body, status};
 use crate::builder::Engine;
@@ -101,21 +102,28 @@ pub(super) fn check(head: &response::Parts) -> Result<()> {
     is_grpc(head)
 }
 
-/// The error of an answer that is not gRPC's.
+/// The error of an answer that is not gRPC's: somebody before the service made it, and its HTTP status is all that is known.
 pub(super) fn is_grpc(head: &response::Parts) -> Result<()> {
-    if head.status != StatusCode::OK {
-        // As gRPC maps the statuses of proxies (doc/http-grpc-status-mapping.md).
-        let kind = match head.status.as_u16() {
-            429 | 502..=504 => Kind::Transport,
-            _ => Kind::BadResponse,
-        };
-        return Err(Error::boxed(kind, "the service is unavailable").with_source(head.status.to_string()));
-    }
     let grpc = head.headers.get(header::CONTENT_TYPE);
-    if grpc.is_some_and(|text| text.as_bytes().starts_with(b"application/grpc")) {
-        return Ok(());
+    let grpc = grpc.is_some_and(|text| text.as_bytes().starts_with(b"application/grpc"));
+    match head.status {
+        StatusCode::OK if grpc => Ok(()),
+        StatusCode::OK => {
+            let error = Error::boxed(Kind::BadResponse, "the service's answer is malformed");
+            Err(error.with_code(status::of_http(head.status)).with_source("it is not gRPC"))
+        }
+        other => {
+            let code = status::of_http(other);
+            let error = match code {
+                Code::Unavailable => Error::boxed(Kind::Transport, "the service is unavailable"),
+                _ => Error::boxed(
+                    Kind::BadResponse,
+                    format!("the answer is no gRPC, but HTTP {}", other.as_u16()),
+                ),
+            };
+            Err(error.with_code(code).with_source(other.to_string()))
+        }
     }
-    Err(Error::boxed(Kind::BadResponse, "the service's answer is malformed").with_source("it is not gRPC"))
 }
 
 /// Lets metadata through to the client, and the status that the service chose. What it says at the end takes the place of what it said

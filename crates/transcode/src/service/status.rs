@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 #[cfg(feature = "reflection")]
 use http::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 #[cfg(feature = "reflection")]
 use http_body::Frame;
 #[cfg(feature = "reflection")]
@@ -32,6 +32,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) fn of(headers: &HeaderMap) -> Option<Result<()>> {
     let code = Code::from_bytes(headers.get(STATUS)?.as_bytes());
     Some(if code == Code::Ok { Ok(()) } else { Err(error(code, headers)) })
+}
+
+/// What an answer without a status of gRPC stands for (gRPC's doc/http-grpc-status-mapping.md). 200 is no success: one would say so.
+pub(super) fn of_http(status: StatusCode) -> Code {
+    match status.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
 }
 
 /// Whether this says how the call ended.

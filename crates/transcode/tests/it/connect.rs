@@ -554,7 +554,7 @@ async fn bodies_are_bounded_before_and_after_decoding() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_grpc_are_internal_errors() {
+async fn answers_that_are_not_as_they_should_be_are_errors() {
     let ok = || Status::new(Code::Ok, "");
     let book = || frame("Book", &json!({"id": "1"}));
     let bad = |reply: fn() -> GrpcResponse| async move {
@@ -563,10 +563,10 @@ async fn answers_that_are_not_grpc_are_internal_errors() {
     };
     let internal = (500, "internal".to_owned());
     assert_eq!(bad(|| answer(vec![], Status::new(Code::Ok, ""))).await, internal);
-    assert_eq!(bad(|| Response::new(tonic::body::Body::empty())).await, internal);
+    assert_eq!(bad(|| Response::new(tonic::body::Body::empty())).await, (500, "unknown".to_owned()));
     let two = move || answer(vec![book(), book()], ok());
     let (response, _) = exchange(builder(), post("GetBook", "application/json", "{}"), two).await;
-    assert_eq!(json_of(&response), error("internal", "the service's answer is malformed"));
+    assert_eq!(json_of(&response), error("internal", "the service did not answer with one message"));
     let malformed = || answer(vec![Bytes::from_static(&[0, 0, 0, 0, 1, 0xff])], Status::new(Code::Ok, ""));
     let (response, _) = exchange(builder(), post("GetBook", "application/json", "{}"), malformed).await;
     assert_eq!(json_of(&response), error("internal", "the service's answer is malformed"));

@@ -212,7 +212,7 @@ async fn bad_base64_is_an_error_of_the_call() {
 }
 
 /// An answer that is not quite one.
-fn raw(
+pub(crate) fn raw(
     status: u16,
     headers: &[(&'static str, &'static str)],
     data: &'static [u8],
@@ -235,10 +235,19 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 #[tokio::test]
 async fn an_answer_that_is_not_grpc_becomes_a_status() {
     for (status, content_type, code) in [
-        (200, "text/html", "13"),
-        (503, "text/html", "14"),
+        (200, "text/html", "2"),
+        (204, "text/html", "2"),
+        (302, "text/html", "2"),
+        (400, "text/html", "13"),
+        (401, "text/html", "16"),
+        (403, "text/html", "7"),
+        (404, "application/grpc", "12"),
+        (418, "text/html", "2"),
+        (429, "text/html", "14"),
+        (500, "text/html", "2"),
         (502, "application/grpc", "14"),
-        (401, "text/html", "13"),
+        (503, "text/html", "14"),
+        (504, "text/html", "14"),
     ] {
         let answer = move || raw(status, &[("content-type", content_type)], b"<html>", None);
         for asked in ["application/grpc", "application/grpc-web", "application/grpc-web-text"] {
@@ -259,17 +268,19 @@ async fn an_answer_that_forgets_its_status_gets_one() {
         let response = transcoder.clone().oneshot(post("Chat", "application/grpc", "")).await.unwrap();
         assert!(!http_body::Body::is_end_stream(response.body()));
         let (_, got, end) = received(response).await;
-        assert_eq!((&*got, &end.unwrap()["grpc-status"]), (data, &"13".parse().unwrap()));
+        assert_eq!((&*got, &end.unwrap()["grpc-status"]), (data, &"2".parse().unwrap()));
         let response = transcoder.oneshot(post("Chat", "application/grpc-web", "")).await.unwrap();
         let (_, got, _) = received(response).await;
         let end = String::from_utf8_lossy(&got[data.len()..]).into_owned();
-        assert!(end.contains("grpc-status:13\r\n"), "{end}");
+        assert!(end.contains("grpc-status:2\r\n"), "{end}");
     }
-    // One that says it at the start has said it.
-    let head = [GRPC, ("grpc-status", "5")];
-    let (response, _) =
-        exchange(builder(), post("Chat", "application/grpc", ""), move || raw(200, &head, b"", None)).await;
-    assert_eq!(response.headers()["grpc-status"], "5");
+    // One that says it at the start has said it, whatever its HTTP status is.
+    for status in [200, 404] {
+        let head = [GRPC, ("grpc-status", "5")];
+        let answer = move || raw(status, &head, b"", None);
+        let (response, _) = exchange(builder(), post("Chat", "application/grpc", ""), answer).await;
+        assert_eq!(response.headers()["grpc-status"], "5");
+    }
 }
 
 /// A failure whose details are not base64.

@@ -516,12 +516,32 @@ async fn answers_that_are_not_grpc_are_internal_errors() {
         bad
     );
     assert_eq!(kind(shown(|| Response::new(tonic::body::Body::empty())).await), bad);
-    let gone = || {
-        let mut response = Response::new(tonic::body::Body::empty());
-        *response.status_mut() = StatusCode::BAD_GATEWAY;
-        response
-    };
-    assert_eq!(kind(shown(gone).await), (503, "Transport".to_owned()));
+}
+
+/// The statuses of who stands before the service, as gRPC has them (doc/http-grpc-status-mapping.md).
+#[tokio::test]
+async fn an_answer_of_a_proxy_has_the_code_of_its_http_status() {
+    for (theirs, kind, ours, connect) in [
+        (200, "BadResponse", 500, "unknown"),
+        (400, "BadResponse", 500, "internal"),
+        (401, "BadResponse", 401, "unauthenticated"),
+        (403, "BadResponse", 403, "permission_denied"),
+        (404, "BadResponse", 501, "unimplemented"),
+        (429, "Transport", 503, "unavailable"),
+        (500, "BadResponse", 500, "unknown"),
+        (502, "Transport", 503, "unavailable"),
+        (503, "Transport", 503, "unavailable"),
+        (504, "Transport", 503, "unavailable"),
+    ] {
+        let answer = move || crate::grpc_web::raw(theirs, &[("content-type", "text/html")], b"<html>", None);
+        let (status, error) = shown(answer).await;
+        assert_eq!((status.as_u16(), error["kind"].as_str()), (ours, Some(kind)), "{theirs}");
+        let request = request("POST", "/test.Library/GetBook", "{}");
+        let response =
+            builder().build(service(Log::default(), move |_| answer())).unwrap().oneshot(request).await;
+        let error: Value = serde_json::from_slice(collect(response.unwrap()).await.body()).unwrap();
+        assert_eq!(error["code"], connect, "{theirs}");
+    }
 }
 
 #[tokio::test]

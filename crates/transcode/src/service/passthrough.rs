@@ -14,10 +14,11 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
+use super::upload::{Fault, cancelling};
 use super::{Body, frames, headers, protocol, status};
 use crate::builder::Engine;
 use crate::coding::Decoded;
-use crate::error::{BoxError, Error, Result};
+use crate::error::{BoxError, Error, Kind, Result};
 use crate::rule::RoutePlan;
 
 /// Answers a call of gRPC.
@@ -35,8 +36,9 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let body = tonic::body::Body::new(Decoded::new(body, None));
-    forward(&engine, &route, upstream, Request::from_parts(parts, body)).await.map(Body::stream)
+    let fault = Fault::default();
+    let body = tonic::body::Body::new(sent(Decoded::new(body, None), fault.clone()));
+    forward(&engine, &route, upstream, Request::from_parts(parts, body), fault).await.map(Body::stream)
 }
 
 /// Answers a call of gRPC-Web.
@@ -58,9 +60,11 @@ where
     if let Some(content_type) = protocol::grpc_web_type(&parts.headers) {
         parts.headers.insert(header::CONTENT_TYPE, content_type);
     }
-    let inner = service_fn(move |request| {
+    let inner = service_fn(move |request: Request<tonic::body::Body>| {
         let (engine, route, upstream) = (engine.clone(), route.clone(), upstream.clone());
-        async move { Ok::<_, Infallible>(forward(&engine, &route, upstream, request).await) }
+        let fault = Fault::default();
+        let request = request.map(|body| tonic::body::Body::new(sent(body, fault.clone())));
+        async move { Ok::<_, Infallible>(forward(&engine, &route, upstream, request, fault).await) }
     });
     // Neither side is as long on the wire as what it stands for: what says so would cut it.
     let body = tonic::body::Body::new(StreamBody::new(BodyStream::new(Decoded::new(body, None))));
@@ -69,11 +73,26 @@ where
     response.map(|body| Body::stream(StreamBody::new(BodyStream::new(body.map_err(Into::into)))))
 }
 
+/// What the client sends; where it breaks off, the call behind is cancelled, and why is kept.
+fn sent<B>(body: B, fault: Fault) -> impl http_body::Body<Data = Bytes, Error = Status> + Send + 'static
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    body.map_err(move |source| {
+        let status = Status::from_error(source.into());
+        let error = Error::boxed(Kind::BodyRead, "the body could not be read").with_code(status.code());
+        fault.set(error.with_source(status.to_string()));
+        cancelling(status)
+    })
+}
+
 async fn forward<S>(
     engine: &Engine,
     route: &RoutePlan,
     upstream: S,
     request: Request<tonic::body::Body>,
+    fault: Fault,
 ) -> Response<Ending>
 where
     S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
@@ -86,10 +105,11 @@ where
     *request.uri_mut() = Uri::from(route.grpc_path.clone());
     *request.headers_mut() = headers::grpc_headers(&parts.headers, engine, route);
     *request.extensions_mut() = parts.extensions;
-    let answer = upstream.oneshot(request).await.map_err(|error| Error::transport(error.into()));
+    let answer = upstream.oneshot(request).await;
+    let answer = answer.map_err(|error| fault.take().unwrap_or_else(|| Error::transport(error.into())));
     let response = answer.and_then(checked).unwrap_or_else(|error| told(&error).into_http());
     let ends = status::is_there(response.headers());
-    response.map(|body| Ending { body, told: ends, ended: false })
+    response.map(|body| Ending { body, fault, told: ends, ended: false })
 }
 
 /// An answer of gRPC, with what may go on of its head.
@@ -129,6 +149,8 @@ pub(super) fn failed_web(error: &Error) -> Response<Body> {
 /// A body that ends with a status even where the service forgets it, or the connection behind it breaks.
 struct Ending {
     body: tonic::body::Body,
+    /// What was wrong with the client's part, which ends the service's too.
+    fault: Fault,
     /// The status is out.
     told: bool,
     ended: bool,
@@ -159,7 +181,10 @@ impl http_body::Body for Ending {
         Poll::Ready(match frame {
             None if self.told => None,
             None => Some(self.end(&frames::no_status())),
-            Some(Err(broken)) => Some(self.end(&Error::transport(Box::new(broken)))),
+            Some(Err(broken)) => {
+                let fault = self.fault.take();
+                Some(self.end(&fault.unwrap_or_else(|| Error::transport(Box::new(broken)))))
+            }
             Some(Ok(frame)) => Some(match frame.into_trailers() {
                 Ok(trailers) if !self.told && !status::is_there(&trailers) => self.end(&frames::no_status()),
                 Ok(mut trailers) => {

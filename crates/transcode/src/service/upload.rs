@@ -23,7 +23,7 @@ impl Fault {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn set(&self, error: Box<Error>) {
+    pub(super) fn set(&self, error: Box<Error>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
@@ -37,10 +37,18 @@ impl Fault {
             Err(error) => {
                 let status = Status::new(error.code, error.message.clone());
                 self.set(error);
-                Some(Err(status))
+                Some(Err(cancelling(status)))
             }
         }
     }
+}
+
+/// A status that ends a request's body and, over HTTP/2, its stream with the reset CANCEL: the client's part is over before its end,
+/// and nothing is wrong with us, which INTERNAL_ERROR would say (gRPC's doc/PROTOCOL-HTTP2.md). hyper looks for the reason among the
+/// causes.
+pub(super) fn cancelling(mut status: Status) -> Status {
+    status.set_source(Arc::new(h2::Error::from(h2::Reason::CANCEL)));
+    status
 }
 
 /// The request body of a client-streaming call.

@@ -3,6 +3,7 @@
 
 mod behavior;
 mod bodies;
+mod broken_uploads;
 mod codings;
 mod conformance;
 mod connect;

@@ -34,6 +34,7 @@ use crate::request::Woven;
 use crate::rule::RoutePlan;
 use crate::service::deadline::Deadline;
 use crate::service::frames::Frames;
+use crate::service::upload::cancelling;
 use crate::service::{Matched, body, headers};
 
 pub(super) type Connection = Watched<TokioIo<hyper::upgrade::Upgraded>>;
@@ -320,7 +321,7 @@ fn frames(
         match parts.recv().await {
             Some(Part::Frame(frame)) => Some((Ok(Frame::data(frame)), Some(parts))),
             Some(Part::Last(frame)) => frame.map(|frame| (Ok(Frame::data(frame)), None)),
-            None => Some((Err(Status::cancelled("the client is gone")), None)),
+            None => Some((Err(cancelling(Status::cancelled("the client is gone"))), None)),
         }
     })
 }

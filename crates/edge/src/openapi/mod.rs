@@ -117,6 +117,11 @@ impl Describe for Contract<'_> {
         self.formats.add(field, schema);
     }
 
+    /// Numbers of the contract are counts and shares: answers hold no other, and a request that could is for a rule of its own.
+    fn is_finite(&self, _: &FieldDescriptor) -> bool {
+        true
+    }
+
     fn components(&self) -> Map<String, Value> {
         let bearer = json!({
             "type": "http",

@@ -5,7 +5,7 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value, json};
 
-use super::bounds;
+use super::{bounds, floats};
 
 /// The extensions in use; absent ones say nothing.
 #[derive(Default)]
@@ -84,6 +84,12 @@ impl Facts {
     /// The bounds of a field with one value. `numbers`: 64-bit integers are numbers in JSON.
     pub(super) fn bounds(&self, numbers: bool) -> Map<String, Value> {
         self.rules.as_ref().map(|rules| bounds::of(rules, numbers)).unwrap_or_default()
+    }
+
+    /// The texts that may stand in the place of a floating-point number.
+    pub(super) fn float_texts(&self) -> Vec<&'static str> {
+        let of = |rules| ["double", "float"].iter().find_map(|kind| inside(rules, kind));
+        floats::texts(self.rules.as_ref().and_then(of).as_ref())
     }
 
     /// Which numbers of an enum are taken, and which are not.

@@ -26,8 +26,7 @@
 //!
 //! Three things OpenAPI cannot say: a path variable of several segments (a parameter of it has `x-multi-segment`, or one parameter
 //! stands for each wildcard where there are literals between them), methods of HTTP other than the usual ones (they stand under
-//! `x-additional-operations`), and that two parameters exclude each other. Forms are taken wherever JSON is, and are not listed; nor is
-//! `"NaN"` as a number.
+//! `x-additional-operations`), and that two parameters exclude each other. Forms are taken wherever JSON is, and are not listed.
 
 mod binding;
 mod bounds;
@@ -35,6 +34,7 @@ mod comments;
 mod enums;
 mod errors;
 mod facts;
+mod floats;
 mod known;
 mod operations;
 mod parameters;
@@ -98,6 +98,13 @@ pub trait Describe {
     /// Changes the schema of one value of a field, before its words are added: adds a format or a pattern.
     fn field(&self, field: &FieldDescriptor, schema: &mut Map<String, Value>) {
         let _ = (field, schema);
+    }
+
+    /// Whether a floating-point field holds nothing but numbers. By default it may be `"NaN"`, `"Infinity"` and `"-Infinity"` as well,
+    /// as far as its rules let these through, for that is how proto3 JSON writes them.
+    fn is_finite(&self, field: &FieldDescriptor) -> bool {
+        let _ = field;
+        false
     }
 
     /// Components to add: `securitySchemes`, and whatever else is referred to. Those that nothing refers to are left out.

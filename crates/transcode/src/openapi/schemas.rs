@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::comments;
 use super::facts::Facts;
-use super::{Maker, bounds, known};
+use super::{Maker, bounds, floats, known};
 use crate::plan::{Field, UnknownFields};
 
 /// The fields of a message that something else sets: names in the proto, from the message down.
@@ -74,8 +74,10 @@ impl Maker<'_> {
         if let Some(schema) = known::schema(message.full_name()) {
             return schema;
         }
-        if let Some(value) = message.get_field(1).filter(|_| known::is_wrapper(message.full_name())) {
-            return self.wrapper(&value);
+        if let Some(value) = wrapped(message) {
+            let schema = object_of(self.wrapper(&value));
+            let texts = if is_float(&value.kind()) { floats::texts(None) } else { Vec::new() };
+            return floats::or_texts(schema, &texts).into();
         }
         self.component(message.full_name(), message.full_name(), |maker| maker.object(message, &[]))
     }
@@ -320,6 +322,10 @@ impl Maker<'_> {
         let bounds = facts.bounds(numbers);
         let is_text = matches!(kind, Kind::String | Kind::Bytes);
         schema.extend(if zero && !is_text { bounds::or_zero(bounds) } else { bounds });
+        let wrapped = kind.as_message().and_then(wrapped).map(|value| value.kind());
+        if is_float(wrapped.as_ref().unwrap_or(kind)) && !self.describe.is_finite(field) {
+            return floats::or_texts(schema, &facts.float_texts());
+        }
         schema
     }
 
@@ -346,7 +352,10 @@ impl Maker<'_> {
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::String => json!({ "type": "string" }),
             Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
-            Kind::Message(message) => self.message(message),
+            Kind::Message(message) => match wrapped(message) {
+                Some(value) => self.wrapper(&value),
+                None => self.message(message),
+            },
             Kind::Enum(kind) => self.enumeration(field, kind),
         }
     }
@@ -363,6 +372,15 @@ impl Maker<'_> {
         let plan = self.engine.plans.get(message);
         plan.by_number(field.number()).map(|index| &plan.fields[index])
     }
+}
+
+/// The field of a message that is written as the value that it wraps.
+fn wrapped(message: &MessageDescriptor) -> Option<FieldDescriptor> {
+    message.get_field(1).filter(|_| known::is_wrapper(message.full_name()))
+}
+
+fn is_float(kind: &Kind) -> bool {
+    matches!(kind, Kind::Double | Kind::Float)
 }
 
 fn is_text(schema: &Map<String, Value>) -> bool {

@@ -93,8 +93,8 @@ fn a_wrapper_is_what_it_wraps_or_null() {
     };
     let found = properties(false);
     for (kind, schema) in [
-        ("double", json!({ "type": ["number", "null"], "format": "double" })),
-        ("float", json!({ "type": ["number", "null"], "format": "float" })),
+        ("double", json!({ "anyOf": [{ "type": ["number", "null"], "format": "double" }, TEXTS.clone()] })),
+        ("float", json!({ "anyOf": [{ "type": ["number", "null"], "format": "float" }, TEXTS.clone()] })),
         ("int32", json!({ "type": ["integer", "null"], "format": "int32" })),
         (
             "uint32",
@@ -112,6 +112,73 @@ fn a_wrapper_is_what_it_wraps_or_null() {
     let found = properties(true);
     assert_eq!(found["int64"], json!({ "type": ["integer", "null"], "format": "int64" }));
     assert_eq!(found["uint64"], json!({ "type": ["integer", "null"], "format": "uint64", "minimum": 0 }));
+}
+
+/// How proto3 JSON writes what is no number of JSON.
+static TEXTS: LazyLock<Value> =
+    LazyLock::new(|| json!({ "type": "string", "enum": ["NaN", "Infinity", "-Infinity"] }));
+
+#[test]
+fn a_number_that_may_be_infinite_may_be_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = |rules: &str| {
+        let rules: Vec<_> =
+            rules.split(' ').map(|rule| format!("(buf.validate.field).double.{rule}")).collect();
+        format!("[{}]", rules.join(", "))
+    };
+    let fields = [
+        ("any", String::new()),
+        ("finite", rules("finite=true")),
+        ("least", rules("gte=0")),
+        ("most", rules("lt=9")),
+        ("both", rules("gt=0 lte=1")),
+        ("outside", rules("gt=9 lt=1")),
+        ("only", rules("const=1")),
+        ("one_of", "[(buf.validate.field).double = {in: [1, inf]}]".to_owned()),
+        ("none_of", "[(buf.validate.field).double = {not_in: [inf, 1]}]".to_owned()),
+    ];
+    let doubles =
+        fields.iter().zip(1..).map(|((name, rules), number)| format!("double {name} = {number} {rules};"));
+    let proto = format!(
+        "syntax = 'proto3'; package box; import 'buf/validate/validate.proto'; import 'google/protobuf/wrappers.proto';
+        message Box {{ {} repeated float many = 20 [(buf.validate.field).repeated.items.float.gte = 0];
+            map<string, double> named = 21; google.protobuf.FloatValue wrapped = 22 [(buf.validate.field).float.finite = true]; }}
+        service Boxes {{ rpc Put(Box) returns (google.protobuf.DoubleValue); }}",
+        doubles.collect::<String>()
+    );
+    std::fs::write(dir.path().join("box.proto"), proto).unwrap();
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto"));
+    let mut compiler = protox::Compiler::new([dir.path(), root]).unwrap();
+    compiler.include_imports(true).open_files(["box.proto"]).unwrap();
+    let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap();
+    let document = document(Builder::new(pool).services(["box.Boxes"]).unannotated(true));
+    let found = &document["components"]["schemas"]["Box"]["properties"];
+    let number = |more: Value| {
+        let mut number = json!({ "type": "number", "format": "double" });
+        number.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        number
+    };
+    let or =
+        |number: Value, texts: &[&str]| json!({ "anyOf": [number, { "type": "string", "enum": texts }] });
+    for (name, schema) in [
+        ("any", json!({ "anyOf": [number(json!({})), TEXTS.clone()] })),
+        ("finite", number(json!({}))),
+        ("least", or(number(json!({ "minimum": 0.0 })), &["Infinity"])),
+        ("most", or(number(json!({ "exclusiveMaximum": 9.0 })), &["-Infinity"])),
+        ("both", number(json!({ "exclusiveMinimum": 0.0, "maximum": 1.0 }))),
+        ("outside", or(number(json!({})), &["Infinity", "-Infinity"])),
+        ("only", number(json!({ "const": 1.0 }))),
+        ("oneOf", or(number(json!({ "enum": [1.0] })), &["Infinity"])),
+        ("noneOf", or(number(json!({ "not": { "enum": [1.0] } })), &["NaN", "-Infinity"])),
+        ("wrapped", json!({ "type": ["number", "null"], "format": "float" })),
+    ] {
+        assert_eq!(found[name], schema, "{name}");
+    }
+    assert_eq!(found["many"]["items"]["anyOf"][1]["enum"], json!(["Infinity"]));
+    assert_eq!(found["named"]["additionalProperties"]["anyOf"][1], *TEXTS);
+    let answer =
+        &document["paths"]["/box.Boxes/Put"]["post"]["responses"]["200"]["content"]["application/json"];
+    assert_eq!(answer["schema"]["anyOf"][1], *TEXTS);
 }
 
 #[test]

@@ -46,10 +46,11 @@ pub(super) fn complete(answers: &mut Map<String, Value>, method: &Method, condit
     if conditional.tagged {
         more.push("ETag");
     }
-    if method.idempotency_key {
+    // What makes something once for a key, or for an id that the caller chose, answers a repeat as it did the first time.
+    if method.idempotency_key || creates(method) && method.idempotency == Idempotency::Idempotent {
         more.push("Idempotent-Replayed");
     }
-    if method.success_status == 201 {
+    if creates(method) {
         more.push("Location");
     }
     let public: &[&str] = if method.cache == Cache::Public { &CACHED } else { &[] };
@@ -63,6 +64,10 @@ pub(super) fn complete(answers: &mut Map<String, Value>, method: &Method, condit
         let answer = json!({ "description": description, "headers": headers_of(method, &known) });
         answers.insert("304".into(), answer);
     }
+}
+
+fn creates(method: &Method) -> bool {
+    method.success_status == 201
 }
 
 /// References to the headers of an answer: those of every answer of the method, and more.

@@ -26,7 +26,8 @@ impl Formats {
         let pattern = match get(&self.format).as_ref().and_then(Setting::as_enum_number) {
             Some(1) => {
                 schema.insert("format".into(), json!("date"));
-                "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+                // From 1900 on: an earlier one is mistyped.
+                "^(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
             }
             Some(2) => "^[A-Z]{2}$",
             Some(3) => "^[A-Z]{3}$",

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use api::method::METHODS;
+use prost_reflect::Kind;
 use std::collections::BTreeSet;
 
 const VERSIONS: [&str; 2] = ["v1", "v2"];
@@ -257,4 +258,74 @@ fn every_example_is_of_its_schema() {
 #[test]
 fn a_version_that_is_none_has_no_paths() {
     assert_eq!(of("v9")["paths"], json!({}));
+}
+
+/// The document says that numbers are finite, so none may come in that nobody checks.
+#[test]
+fn floating_point_numbers_are_answers_only_and_plain_numbers() {
+    let pool = DescriptorPool::decode(api::DESCRIPTOR_SET).unwrap();
+    let mut seen = BTreeSet::new();
+    let mut left: Vec<_> =
+        pool.services().flat_map(|s| s.methods().map(|rpc| rpc.input()).collect::<Vec<_>>()).collect();
+    while let Some(message) = left.pop() {
+        if !seen.insert(message.full_name().to_owned()) {
+            continue;
+        }
+        for field in message.fields() {
+            let name = field.full_name().to_owned();
+            match field.kind() {
+                Kind::Double | Kind::Float => {
+                    panic!("{name} comes in: give it a rule, and the document the texts")
+                }
+                Kind::Message(inside) => left.push(inside),
+                _ => {}
+            }
+        }
+    }
+    for version in VERSIONS {
+        let document = of(version);
+        let mut doubles = 0;
+        walk(&document, &mut |value| {
+            if value.get("format") == Some(&json!("double")) {
+                assert_eq!(value["type"], "number");
+                doubles += 1;
+            }
+            assert_ne!(value, "NaN", "{version}");
+        });
+        assert!(doubles > 0, "{version}");
+    }
+}
+
+#[test]
+fn dates_begin_with_1900() {
+    let pattern = "^(19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$";
+    let (mut dates, mut unset) = (0, 0);
+    walk(&of("v1"), &mut |value| {
+        let own =
+            value.get("pattern").and_then(Value::as_str).filter(|it| it.ends_with("-[0-9]{2}-[0-9]{2}$"));
+        if let Some(own) = own {
+            // An answer holds "" for a date that was never set.
+            unset += usize::from(own == format!("^$|{pattern}"));
+            assert!(own.ends_with(pattern), "{own}");
+            dates += 1;
+        }
+    });
+    assert!(dates > unset && unset > 0, "{dates} {unset}");
+}
+
+#[test]
+fn what_is_made_once_tells_that_it_was_made_before() {
+    let document = of("v1");
+    let mut told: Vec<_> = operations(&document)
+        .into_iter()
+        .filter(|(.., operation)| {
+            let answers = operation["responses"].as_object().unwrap().values();
+            answers.into_iter().any(|answer| answer["headers"].get("Idempotent-Replayed").is_some())
+        })
+        .map(|(path, method, _)| format!("{method} {path}"))
+        .collect();
+    told.sort();
+    let payments = told.iter().any(|operation| operation.ends_with("/payments"));
+    assert!(payments && told.contains(&"post /v1/portfolios/{portfolioId}/trades".to_owned()), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
 }

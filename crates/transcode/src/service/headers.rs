@@ -10,6 +10,7 @@ use crate::policy::IDEMPOTENCY_KEY;
 use crate::rule::RoutePlan;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
@@ -56,6 +57,17 @@ pub(super) fn connect_metadata(client: &HeaderMap, engine: &Engine, route: &Rout
         let own = name.as_str().starts_with("connect-");
         !own && !is_framing(name) && (engine.forward_all || (engine.forward)(name) || is_key(name, route))
     });
+    metadata
+}
+
+/// The metadata of a call of gRPC whose messages are translated.
+pub(super) fn json_metadata(client: &HeaderMap, engine: &Engine, route: &RoutePlan) -> HeaderMap {
+    let mut metadata = connect_metadata(client, engine, route);
+    for name in [GRPC_TIMEOUT, header::USER_AGENT] {
+        if let Some(value) = client.get(&name) {
+            metadata.insert(name, value.clone());
+        }
+    }
     metadata
 }
 

@@ -1,4 +1,5 @@
-//! gRPC and gRPC-Web: the call is what the service understands already, so that it goes through as it is.
+//! gRPC and gRPC-Web: the call is what the service understands already, so that it goes through as it is; but for messages in JSON,
+//! which it seldom understands.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use tonic::metadata::MetadataMap;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 use super::upload::{Fault, cancelling};
-use super::{Body, frames, headers, protocol, status};
+use super::{Body, connect, frames, headers, protocol, status};
 use crate::builder::Engine;
 use crate::coding::Decoded;
 use crate::error::{BoxError, Error, Kind, Result};
@@ -36,6 +37,9 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    if protocol::is_json(&parts.headers) {
+        return connect::json(engine, route, upstream, parts, body).await;
+    }
     let fault = Fault::default();
     let body = tonic::body::Body::new(sent(Decoded::new(body, None), fault.clone()));
     forward(&engine, &route, upstream, Request::from_parts(parts, body), fault).await.map(Body::stream)
@@ -57,19 +61,35 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    if let Some(content_type) = protocol::grpc_web_type(&parts.headers) {
-        parts.headers.insert(header::CONTENT_TYPE, content_type);
+    let json = protocol::is_json(&parts.headers);
+    // `tonic_web` knows one spelling of each form, and no JSON.
+    for (name, types) in [
+        (header::CONTENT_TYPE, protocol::grpc_web_type(&parts.headers, &header::CONTENT_TYPE)),
+        (header::ACCEPT, protocol::grpc_web_type(&parts.headers, &header::ACCEPT)),
+    ] {
+        if let Some(known) = types {
+            parts.headers.insert(name, known);
+        }
     }
     let inner = service_fn(move |request: Request<tonic::body::Body>| {
         let (engine, route, upstream) = (engine.clone(), route.clone(), upstream.clone());
-        let fault = Fault::default();
-        let request = request.map(|body| tonic::body::Body::new(sent(body, fault.clone())));
-        async move { Ok::<_, Infallible>(forward(&engine, &route, upstream, request, fault).await) }
+        async move {
+            if json {
+                let (parts, body) = request.into_parts();
+                return Ok::<_, Infallible>(connect::json(engine, route, upstream, parts, body).await);
+            }
+            let fault = Fault::default();
+            let request = request.map(|body| tonic::body::Body::new(sent(body, fault.clone())));
+            Ok(forward(&engine, &route, upstream, request, fault).await.map(Body::stream))
+        }
     });
     // Neither side is as long on the wire as what it stands for: what says so would cut it.
     let body = tonic::body::Body::new(StreamBody::new(BodyStream::new(Decoded::new(body, None))));
     let answer = tonic_web::GrpcWebLayer::new().layer(inner).oneshot(Request::from_parts(parts, body)).await;
-    let Ok(response) = answer;
+    let Ok(mut response) = answer;
+    if json && let Some(known) = response.headers_mut().get_mut(header::CONTENT_TYPE) {
+        *known = protocol::in_json(known);
+    }
     response.map(|body| Body::stream(StreamBody::new(BodyStream::new(body.map_err(Into::into)))))
 }
 
@@ -130,12 +150,15 @@ fn told(error: &Error) -> Status {
     Status::new(error.code, error.message.clone())
 }
 
+/// The status of an error, with all that came with it.
+pub(super) fn status(error: &Error) -> Status {
+    let metadata = MetadataMap::from_headers(error.metadata.clone());
+    Status::with_details_and_metadata(error.code, error.message.clone(), error.details.clone(), metadata)
+}
+
 /// The answer to a call of gRPC that failed here: a status and nothing else.
 pub(super) fn failed(error: &Error) -> Response<Body> {
-    let metadata = MetadataMap::from_headers(error.metadata.clone());
-    let (message, details) = (error.message.clone(), error.details.clone());
-    let status = Status::with_details_and_metadata(error.code, message, details, metadata);
-    status.into_http::<tonic::body::Body>().map(|_| Body::empty())
+    status(error).into_http::<tonic::body::Body>().map(|_| Body::empty())
 }
 
 /// The same for gRPC-Web, whose clients read a status without messages from the headers too.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use prost_reflect::ServiceDescriptor;
 use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use tonic::Code;
@@ -18,9 +18,11 @@ pub(super) const CONNECT_PROTOCOL_VERSION: &str = "connect-protocol-version";
 /// What is served beside REST on the same port, for the methods of the served services, annotated or not.
 ///
 /// A request's method, content type and path tell them apart:
-/// - `POST` of `application/grpc` (with any `+` suffix) goes to the service as it is, in gRPC's own framing. The service
+/// - `POST` of `application/grpc` (with any `+` suffix but JSON's) goes to the service as it is, in gRPC's own framing. The service
 ///   bounds what it reads; [`Limits`](crate::Limits) do not apply.
-/// - `POST` of one of gRPC-Web's four types goes the same way, through `tonic_web`'s layer.
+/// - `POST` of `application/grpc+json` is translated message by message, within the limits: few services know more than Protobuf.
+/// - `POST` of `application/grpc-web` or `application/grpc-web-text`, of Protobuf or `+json`, goes the same two ways, through
+///   `tonic_web`'s layer.
 /// - `POST` of `application/connect+json` or `application/connect+proto` is a stream of Connect.
 /// - Everything else at `/pkg.Service/Method` is a unary call of Connect: `POST` of JSON or Protobuf, or `GET` of a method
 ///   without side effects. If a REST route has exactly that path, word for word, the request is REST's, unless it says
@@ -111,7 +113,7 @@ impl Engine {
         #[cfg(not(feature = "websocket"))]
         let _ = websocket;
         if *method == Method::POST {
-            let essence = essence(headers);
+            let essence = essence(headers, &header::CONTENT_TYPE);
             if let Some(rest) = strip(essence, "application/grpc") {
                 if grpc && (rest.is_empty() || rest.starts_with('+')) {
                     return Protocol::Grpc;
@@ -165,9 +167,9 @@ pub(super) fn is_get(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-/// The content type without parameters, in whatever case; empty if there is none.
-fn essence(headers: &HeaderMap) -> &str {
-    let text = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+/// A media type without parameters, in whatever case; empty if there is none.
+fn essence<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    let text = headers.get(name).map(HeaderValue::to_str);
     let text = text.and_then(std::result::Result::ok).unwrap_or_default();
     text.split(';').next().unwrap_or_default().trim()
 }
@@ -178,13 +180,32 @@ fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// gRPC-Web's content type as `tonic_web` knows it: without parameters, in lower case.
-pub(super) fn grpc_web_type(headers: &HeaderMap) -> Option<HeaderValue> {
-    strip(essence(headers), "application/grpc").and_then(web_type).map(HeaderValue::from_static)
+/// Whether the messages of gRPC or gRPC-Web are JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let codec = essence(headers, &header::CONTENT_TYPE).rsplit_once('+');
+    codec.is_some_and(|(_, codec)| codec.eq_ignore_ascii_case("json"))
+}
+
+/// gRPC-Web's media type in a header as `tonic_web` knows it: without parameters, in lower case, of Protobuf.
+pub(super) fn grpc_web_type(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    strip(essence(headers, name), "application/grpc").and_then(web_type).map(HeaderValue::from_static)
 }
 
 fn web_type(suffix: &str) -> Option<&'static str> {
-    let known = ["application/grpc-web", "application/grpc-web+proto"];
-    let text = ["application/grpc-web-text", "application/grpc-web-text+proto"];
-    known.into_iter().chain(text).find(|name| name["application/grpc".len()..].eq_ignore_ascii_case(suffix))
+    let (form, codec) = suffix.split_once('+').unwrap_or((suffix, "proto"));
+    let known = codec.eq_ignore_ascii_case("proto") || codec.eq_ignore_ascii_case("json");
+    match form {
+        _ if !known => None,
+        form if form.eq_ignore_ascii_case("-web") => Some("application/grpc-web+proto"),
+        form if form.eq_ignore_ascii_case("-web-text") => Some("application/grpc-web-text+proto"),
+        _ => None,
+    }
+}
+
+/// The type of an answer of gRPC-Web whose messages are JSON.
+pub(super) fn in_json(content_type: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_static(match content_type.as_bytes() {
+        b"application/grpc-web-text+proto" => "application/grpc-web-text+json",
+        _ => "application/grpc-web+json",
+    })
 }

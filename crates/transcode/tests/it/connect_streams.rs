@@ -278,7 +278,7 @@ async fn a_fault_in_what_a_client_streams_is_told_to_it() {
     }
     let plain = request("Chat", CODECS[0], envelope(1, b"{}"));
     let (response, _) = byte_by_byte(builder(), plain, || ok("Book", &json!({}))).await;
-    let message = "a message is compressed, and connect-content-encoding names no compression";
+    let message = "a message is compressed, and the headers name no compression";
     assert_eq!(failure(&response), ("internal".to_owned(), message.to_owned()));
     // A service that overlooks the fault does not make the call a success.
     let careless = crate::rest::upstream(|request: Request<tonic::body::Body>| async {

@@ -13,6 +13,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 use crate::connect::{exchange, post};
+use crate::connect_streams::envelope;
 use crate::rest::{GrpcResponse, Log, answer, builder, frame, ok, send_with, service};
 
 fn body() -> Vec<u8> {
@@ -171,11 +172,123 @@ async fn grpc_web_is_grpc_for_the_service() {
     }
 }
 
+/// The data and the status of an answer, whether that is in trailers or, for gRPC-Web, in the last frame.
+async fn ended(response: Response<riskmesh_transcode::Body>, text: bool) -> (Vec<u8>, String) {
+    let (mut body, mut data) = (response.into_body(), Vec::new());
+    while let Some(piece) = body.frame().await {
+        match piece.unwrap().into_data() {
+            Ok(piece) if text => data.extend(STANDARD.decode(piece).unwrap()),
+            Ok(piece) => data.extend(piece),
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap();
+                let lines =
+                    trailers.iter().map(|(name, value)| format!("{name}:{}\r\n", value.to_str().unwrap()));
+                return (data, lines.collect());
+            }
+        }
+    }
+    let mut at = 0;
+    while data.get(at).is_some_and(|flags| *flags != 0x80) {
+        at += 5 + u32::from_be_bytes(data[at + 1..at + 5].try_into().unwrap()) as usize;
+    }
+    let end = String::from_utf8(data.split_off(at).split_off(5)).unwrap();
+    (data, end)
+}
+
+const JSON_TYPES: [(&str, &str, bool); 4] = [
+    ("application/grpc+json", "application/grpc+json", false),
+    ("Application/gRPC+JSON; charset=utf-8", "application/grpc+json", false),
+    ("application/grpc-web+json", "application/grpc-web+json", false),
+    ("application/grpc-web-text+json", "application/grpc-web-text+json", true),
+];
+
+fn in_json(
+    content_type: &'static str,
+    text: bool,
+    messages: &[&str],
+) -> Request<http_body_util::Full<Bytes>> {
+    let body: Vec<u8> = messages.iter().flat_map(|message| envelope(0, message.as_bytes())).collect();
+    let body = if text { STANDARD.encode(body).into_bytes() } else { body };
+    let mut request = post("Chat", content_type, body);
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(content_type));
+    request
+}
+
+#[tokio::test]
+async fn json_in_frames_is_protobuf_for_the_service() {
+    for (content_type, answered, text) in JSON_TYPES {
+        let log = Log::default();
+        let upstream = service(log.clone(), |_| {
+            let books = vec![frame("Book", &json!({"id": "3"})), frame("Book", &json!({"title": "é"}))];
+            answer(books, Status::new(Code::Aborted, "late"))
+        });
+        let mut request = in_json(content_type, text, &[r#"{"id":"1"}"#, r#"{ "id" : "2" }"#]);
+        for (name, value) in [("x-mine", "1"), ("grpc-timeout", "1S"), ("user-agent", "test")] {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let response = builder().build(upstream).unwrap().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], answered);
+        let (data, end) = ended(response, text).await;
+        assert_eq!(
+            data,
+            [envelope(0, br#"{"id":"3"}"#), envelope(0, r#"{"title":"é"}"#.as_bytes())].concat()
+        );
+        assert!(end.contains("grpc-status:10\r\n") && end.contains("grpc-message:late\r\n"), "{end}");
+        let seen = log.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.messages, [json!({"id": "1"}), json!({"id": "2"})]);
+        assert_eq!(seen.headers[header::CONTENT_TYPE], "application/grpc");
+        for (name, value) in [("x-mine", "1"), ("grpc-timeout", "1S"), ("user-agent", "test")] {
+            assert_eq!(seen.headers[name], value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_in_frames_that_is_wrong_is_a_status_that_says_where() {
+    let limits = riskmesh_transcode::Limits { request_bytes: 20, ..Default::default() };
+    for (content_type, answered, text) in JSON_TYPES {
+        for (messages, status, message) in [
+            (&[r#"{"id":"1"}"#, r#"{"nope":1}"#][..], 3, "nope"),
+            (&[r#"{"id":"1"}"#, "{"], 3, "line%201"),
+            (&[r#"{"id":"1234567890123456789"}"#], 8, "larger%20than%2020%20bytes"),
+        ] {
+            let upstream = service(Log::default(), |_| ok("Book", &json!({})));
+            let transcoder = builder().limits(limits).build(upstream).unwrap();
+            let response = transcoder.oneshot(in_json(content_type, text, messages)).await.unwrap();
+            assert_eq!(response.headers()[header::CONTENT_TYPE], answered);
+            let head = response.headers().clone();
+            let end = match head.get("grpc-status") {
+                Some(status) => {
+                    let message = head["grpc-message"].to_str().unwrap();
+                    format!("grpc-status:{}\r\ngrpc-message:{message}", status.to_str().unwrap())
+                }
+                None => ended(response, text).await.1,
+            };
+            assert!(end.contains(&format!("grpc-status:{status}\r\n")) && end.contains(message), "{end}");
+        }
+    }
+    // What the service says is said, with what came with it.
+    let gone = || {
+        let mut response: GrpcResponse = Status::new(Code::NotFound, "gone").into_http();
+        response.headers_mut().insert("x-why", HeaderValue::from_static("old"));
+        response
+    };
+    let (response, _) = exchange(builder(), in_json(JSON_TYPES[0].0, false, &["{}"]), gone).await;
+    assert_eq!(
+        (&response.headers()["grpc-status"], &response.headers()["x-why"]),
+        (&"5".parse().unwrap(), &"old".parse().unwrap())
+    );
+}
+
 #[tokio::test]
 async fn a_type_that_only_looks_like_grpc_is_not_grpc() {
-    for content_type in
-        ["application/grpcx", "application/grpc-web-", "application/grpc-webx", "application/grp"]
-    {
+    for content_type in [
+        "application/grpcx",
+        "application/grpc-web-",
+        "application/grpc-webx",
+        "application/grpc-web+thrift",
+        "application/grp",
+    ] {
         let (response, seen) = send_with(builder(), post("GetBook", content_type, body())).await;
         assert_eq!(
             (response.status(), seen.is_none()),

@@ -88,7 +88,7 @@ where
             return Ok(Some(message));
         }
         let Some(coding) = self.coding else {
-            let mut error = bad("a message is compressed, and connect-content-encoding names no compression");
+            let mut error = bad("a message is compressed, and the headers name no compression");
             // As gRPC has it (doc/compression.md), and Connect's conformance suite.
             error.code = Code::Internal;
             return Err(error);

@@ -156,7 +156,7 @@ fn passing(metadata: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderVa
 }
 
 /// The code for the client. Where gRPC and HTTP differ about what happened here, it is gRPC's.
-fn code(error: &Error) -> Code {
+pub(super) fn code(error: &Error) -> Code {
     match error.kind {
         Kind::BodyTooLarge => Code::ResourceExhausted,
         Kind::ContentCoding => Code::Unimplemented,

@@ -3,6 +3,7 @@
 mod envelopes;
 mod error;
 mod get;
+mod grpc;
 mod stream;
 mod unary;
 
@@ -16,6 +17,7 @@ use http_body_util::Full;
 use tower::{Service, ServiceExt as _};
 
 pub(super) use error::failed;
+pub(super) use grpc::json;
 
 use super::deadline::Deadline;
 use super::frames::Frames;

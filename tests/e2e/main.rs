@@ -11,6 +11,7 @@ mod grpc;
 mod import;
 mod payments;
 mod portfolio;
+mod quotas;
 mod reference;
 mod rest;
 mod support;

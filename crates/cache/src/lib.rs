@@ -40,6 +40,7 @@
 
 mod aside;
 mod memory;
+pub mod redis;
 
 pub use aside::{CacheAside, Config, Loaded, Value};
 pub use memory::Memory;

@@ -44,6 +44,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How many requests an API client may make in any 60 seconds; 0 is no limit.
     pub rate_limit_per_minute: u32,
+    /// How many edges count these requests together, where they do: while they cannot, each lets its share through.
+    pub replicas: u32,
     /// The origins whose pages may call the API (`https://console.example.com`), or `*` alone; none by default.
     pub cors_origins: Vec<String>,
     /// HTTP/2.
@@ -85,6 +87,7 @@ impl Default for Config {
             request_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(20),
             rate_limit_per_minute: 100,
+            replicas: 1,
             cors_origins: Vec::new(),
             http2: Http2::default(),
         }
@@ -179,6 +182,9 @@ impl Config {
             let allowed = "it must be at most 1000000, or 0 for no limit";
             return invalid("rate-limit-per-minute", &self.rate_limit_per_minute, allowed);
         }
+        if !(1..=1000).contains(&self.replicas) {
+            return invalid("replicas", &self.replicas, "it must be 1 to 1000");
+        }
         let wrong = self.cors_origins.iter().find(|origin| !is_origin(origin, self.cors_origins.len() == 1));
         match wrong {
             Some(origin) => invalid(
@@ -201,18 +207,20 @@ fn is_origin(text: &str, alone: bool) -> bool {
     matches!(scheme, "http" | "https") && !host.is_empty() && host.bytes().all(plain)
 }
 
-/// Durations as text.
-mod duration {
+/// Durations as people write them, for serde's `with`.
+pub mod duration {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use std::borrow::Cow;
     use std::time::Duration;
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    /// As text: `"1m30s"`.
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         let signed = jiff::SignedDuration::try_from(*value).map_err(serde::ser::Error::custom)?;
         serializer.serialize_str(&format!("{signed:#}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    /// From text; a negative one is refused.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         let wrong =
             || de::Error::custom(format!("{text:?} is no duration such as \"15s\", \"500ms\" or \"2m\""));
@@ -275,6 +283,7 @@ mod tests {
         assert_eq!(with(|c| c.body_timeout = Duration::ZERO), "body-timeout");
         assert_eq!(with(|c| c.http2.max_concurrent_streams = 0), "http2.max-concurrent-streams");
         assert_eq!(with(|c| c.rate_limit_per_minute = u32::MAX), "rate-limit-per-minute");
+        assert_eq!(with(|c| c.replicas = 0), "replicas");
         assert_eq!(with(|c| c.cors_origins = vec!["https://a.example/".into()]), "cors-origins");
         assert_eq!(with(|c| c.cors_origins = vec!["*".into(), "https://a.example".into()]), "cors-origins");
     }

@@ -53,8 +53,8 @@ mod stall;
 mod translate;
 
 pub use admin::{Readiness, admin};
-pub use config::{Config, Http2, Invalid};
+pub use config::{Config, Http2, Invalid, duration};
 pub use edge::{Deps, Edge, EdgeService, Error, Upstream, upstream};
-pub use limiter::{Decision, RateLimiter, SlidingWindow};
+pub use limiter::{Decision, RateLimiter, SharedWindow, SlidingWindow};
 pub use openapi::openapi;
 pub use public::{Public, Reads, reads};

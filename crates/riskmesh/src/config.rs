@@ -1,6 +1,10 @@
 //! Configuration: defaults, then the file, then `RISKMESH_*`, then flags. It is strict: an unknown key or a value out of range ends
 //! the process before it binds a port, naming the key, the value and what is allowed.
 
+mod redis;
+
+pub use redis::{Redis, SetUpError};
+
 use crate::cli::{DataDir, NodeRole, ServeArgs};
 use crate::note;
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The embedded store.
     pub store: Store,
+    /// What replicas share.
+    pub redis: Redis,
 }
 
 /// The sandbox tenant, seeded into an empty data directory.
@@ -115,6 +121,7 @@ impl Default for Config {
             market: market::Config::default(),
             telemetry: Telemetry::default(),
             store: Store::default(),
+            redis: Redis::default(),
         }
     }
 }
@@ -136,7 +143,7 @@ impl Default for Telemetry {
         Self {
             log_format: LogFormat::Text,
             request_log: true,
-            log_filter: "info,fjall=warn,lsm_tree=warn".into(),
+            log_filter: "info,fjall=warn,fred=error,lsm_tree=warn".into(),
             otlp_endpoint: String::new(),
         }
     }
@@ -332,6 +339,7 @@ impl Config {
         }
         self.edge.check()?;
         self.analytics.check()?;
+        self.redis.validate()?;
         if !self.admin_listen.ip().is_loopback() {
             let allowed =
                 "it asks for no token and has no TLS: it must be a loopback address (127.0.0.1:9901)";

@@ -75,6 +75,9 @@ pub enum Error {
     /// The HTTP front.
     #[error("start the edge")]
     Edge(#[from] edge::Error),
+    /// Redis.
+    #[error("set up Redis")]
+    Redis(#[from] crate::config::SetUpError),
     /// A port or the admin socket.
     #[error("listen on {address}")]
     Listen {
@@ -389,7 +392,15 @@ impl Node {
             }
         });
 
-        let edge = edge::Edge::new(
+        let limit = config.edge.rate_limit_per_minute;
+        let limiter: Arc<dyn edge::RateLimiter> = match config.redis.connect()? {
+            Some(redis) => {
+                let (replicas, redis) = (config.edge.replicas, Arc::new(redis));
+                Arc::new(edge::SharedWindow::new(limit, replicas, redis, clock.clone()))
+            }
+            None => Arc::new(edge::SlidingWindow::new(limit, clock.clone())),
+        };
+        let edge = edge::Edge::with_limiter(
             config.edge.clone(),
             edge::Deps {
                 upstream: edge::upstream(self.routed.clone()),
@@ -401,6 +412,7 @@ impl Node {
                 request_log: request_log(config).map_err(process("open the request log"))?,
                 clock,
             },
+            limiter,
         )?;
         let listener = listen(config.edge.listen).await?;
         self.edge_address = listener.local_addr().ok();

@@ -30,6 +30,9 @@ pub enum Error {
     /// Others on the machine could read it.
     #[error("{} must not be accessible to others: chmod 600 it", .0.display())]
     Exposed(PathBuf),
+    /// There is none, or it is empty.
+    #[error("{} has no password", .0.display())]
+    NoPassword(PathBuf),
     /// The cryptographic library refused.
     #[error("use key {}", .0.display())]
     Crypto(PathBuf, #[source] Box<riskmesh_core::Error>),
@@ -74,12 +77,27 @@ impl Secrets {
     }
 }
 
+/// The password in a file, without the end of its line.
+pub fn password(path: &Path) -> Result<String, Error> {
+    let text = private(path)?.ok_or_else(|| Error::NoPassword(path.to_owned()))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() { Err(Error::NoPassword(path.to_owned())) } else { Ok(password.to_owned()) }
+}
+
 fn made(path: &Path, bytes: &[u8; 32]) -> Result<Key, Error> {
     Key::new(bytes).map_err(|error| Error::Crypto(path.to_owned(), Box::new(error)))
 }
 
 fn load(path: &Path) -> Result<Option<[u8; 32]>, Error> {
-    let fail = |source| Error::Io { doing: "read key", path: path.to_owned(), source };
+    let Some(text) = private(path)? else { return Ok(None) };
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| Error::Malformed(path.to_owned()))?;
+    Ok(Some(bytes))
+}
+
+/// What is in a file that is its owner's alone.
+fn private(path: &Path) -> Result<Option<String>, Error> {
+    let fail = |source| Error::Io { doing: "read", path: path.to_owned(), source };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -88,10 +106,7 @@ fn load(path: &Path) -> Result<Option<[u8; 32]>, Error> {
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Error::Exposed(path.to_owned()));
     }
-    let text = std::fs::read_to_string(path).map_err(fail)?;
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| Error::Malformed(path.to_owned()))?;
-    Ok(Some(bytes))
+    std::fs::read_to_string(path).map(Some).map_err(fail)
 }
 
 fn load_or_create(path: &Path) -> Result<[u8; 32], Error> {

@@ -45,10 +45,12 @@ impl Which {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.command {
-        Command::Up(which) => which.each().try_for_each(|(engine, dir)| {
-            tell(engine, Some(&Server::start_detached(engine, &dir)?));
-            Ok(())
-        }),
+        Command::Up(which) => {
+            for (engine, dir) in which.each() {
+                tell(engine, Some(&Server::start_detached(engine, &dir)?));
+            }
+            write_config(&which.dir)
+        }
         Command::Down { which, delete } => which.each().try_for_each(|(engine, dir)| {
             if let Some(server) = Server::find(&dir)? {
                 server.stop()?;
@@ -64,6 +66,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Ok(())
         }),
     }
+}
+
+/// Writes with what `riskmesh serve --config` uses the engines that are up, as far as it can.
+fn write_config(dir: &Path) -> anyhow::Result<()> {
+    let Some(redis) = Server::find(&dir.join(Engine::Redis.name()))? else { return Ok(()) };
+    let file = dir.join("riskmesh.toml");
+    std::fs::write(&file, format!("[redis]\naddress = \"{}\"\n", redis.address()))?;
+    println!("{:<10} {}", "config", file.display());
+    Ok(())
 }
 
 fn tell(engine: Engine, server: Option<&Server>) {

@@ -10,6 +10,7 @@ mod headers;
 mod limits;
 mod memory;
 mod pages;
+mod quotas;
 mod reference;
 mod routing;
 mod server;

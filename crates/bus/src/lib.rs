@@ -7,6 +7,7 @@
 //! - [`kinds`] lists the events there are. A [`Kind`] turns an [`Event`] into a record (CloudEvents, binary mode) and back.
 //! - [`Consumer`] reads topics as a member of a group: leases on partitions that fence, offsets committed after the
 //!   [`Handler`] is done, poison records set aside.
+//! - [`Replay`] gives records to consumers again, poison to those it came from.
 //! - [`Outbox`] and [`Relay`] make a change of state and its event one step.
 //!
 //! ```
@@ -49,6 +50,7 @@ pub mod kafka;
 pub mod kinds;
 pub mod outbox;
 pub mod partition;
+pub mod replay;
 pub mod suite;
 pub mod topic;
 
@@ -66,6 +68,7 @@ pub use event::{Event, Kind};
 pub use kafka::Kafka;
 pub use outbox::{Outbox, Outgoing, PendingSource, Pointer, Relay};
 pub use record::{Headers, MAX_RECORD_BYTES, Record};
+pub use replay::Replay;
 pub use topic::Topic;
 pub use traits::{Batch, Bounds, Bus, Fetch, Position, Stored};
 

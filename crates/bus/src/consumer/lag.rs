@@ -15,14 +15,14 @@ pub struct PartitionLag {
     pub topic: Arc<str>,
     /// The partition.
     pub partition: u32,
-    /// The next offset to handle.
+    /// The committed offset: the next one to handle for whoever takes over.
     pub next_offset: i64,
     /// The next offset to be written.
     pub high_watermark: i64,
 }
 
 impl PartitionLag {
-    /// Records that wait.
+    /// Records that are not committed.
     pub fn records(&self) -> u64 {
         u64::try_from(self.high_watermark - self.next_offset).unwrap_or(0)
     }
@@ -34,7 +34,7 @@ impl Lag {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Records that wait, over all of them.
+    /// Records that are not committed, over all of them.
     pub fn records(&self) -> u64 {
         self.partitions().iter().map(PartitionLag::records).sum()
     }

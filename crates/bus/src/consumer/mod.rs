@@ -11,7 +11,7 @@
 mod deliver;
 mod handler;
 mod lag;
-mod quarantine;
+pub(crate) mod quarantine;
 mod run;
 mod worker;
 

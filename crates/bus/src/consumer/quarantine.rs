@@ -33,6 +33,16 @@ pub(super) fn set_aside(poison: &Delivered, error: &HandlerError, group: &str, a
         .header(QUARANTINE_TIME, at.to_string())
 }
 
+/// A record as it was before it was set aside; none if it was cut.
+pub(crate) fn restore(record: &Record) -> Option<Record> {
+    if record.headers.get(QUARANTINE_CUT).is_some() {
+        return None;
+    }
+    let bare = Record::new(record.key.clone(), record.payload.clone());
+    let own = record.headers.iter().filter(|(name, _)| !HEADERS.contains(name));
+    Some(own.fold(bare, |bare, (name, value)| bare.header(name.to_owned(), value.clone())))
+}
+
 /// Less of a record that was set aside and is too large, or has too many headers, for the quarantine: somebody else wrote it, since ours
 /// fit. First its payload goes, then its key and its own headers; nothing more is left to go where this gives none.
 pub(super) fn less(record: &Record) -> Option<Record> {

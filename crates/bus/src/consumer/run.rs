@@ -152,9 +152,12 @@ impl<H: Handler> Member<H> {
     }
 
     /// Renews the leases and commits what was handled, all in one call. A sole member only commits: nobody waits for its leases to
-    /// run out.
+    /// run out. What others learn by a renewal that is refused, it has to look up.
     async fn renew(&mut self) {
         let shared = self.shared();
+        if !shared {
+            self.look().await;
+        }
         let now = self.now();
         let mut renewed: Vec<_> = self
             .running
@@ -182,6 +185,16 @@ impl<H: Handler> Member<H> {
         }
         for part in lost {
             self.lost(&part);
+        }
+    }
+
+    /// Ends the work under leases of another epoch.
+    async fn look(&mut self) {
+        let held = self.running.values().filter(|running| !running.lost).map(|running| &running.lease);
+        let fenced = self.leases.fenced(held).await;
+        match fenced {
+            Ok(fenced) => fenced.iter().for_each(|part| self.lost(part)),
+            Err(error) => self.failed("look", &error),
         }
     }
 
@@ -228,10 +241,10 @@ impl<H: Handler> Member<H> {
         self.running.insert(running.lease.part.clone(), running);
     }
 
-    /// Somebody else has the partition: the worker must not go on, not even to the end of its batch.
+    /// Somebody else has the partition, or the group was rewound: the worker must not go on, not even to the end of its batch.
     fn lost(&mut self, part: &Part) {
         let (topic, partition) = (&part.topic, part.partition);
-        tracing::warn!(%topic, partition, group = %self.config().group, "lease was taken over");
+        tracing::warn!(%topic, partition, group = %self.config().group, "lease was taken over, or rewound");
         if let Some(running) = self.running.get_mut(part) {
             running.task.abort();
             running.lost = true;
@@ -247,7 +260,7 @@ impl<H: Handler> Member<H> {
         let mut lags = Vec::with_capacity(self.running.len());
         for (part, running) in self.running.iter().filter(|(_, running)| !running.lost) {
             match self.consumer.bus.bounds(&part.topic, part.partition).await {
-                Ok(bounds) => lags.push((part.clone(), running.progress.get(), bounds.high)),
+                Ok(bounds) => lags.push((part.clone(), running.lease.next_offset, bounds.high)),
                 Err(error) => self.failed("lag", &error),
             }
         }

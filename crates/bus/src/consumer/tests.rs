@@ -376,6 +376,40 @@ async fn a_sole_member_writes_nothing_while_nothing_happens() {
     assert_eq!(faulty.writes(), writes);
 }
 
+/// It has nothing to commit, and so nothing is refused that would tell it.
+#[tokio::test]
+async fn a_sole_member_that_is_idle_notices_that_its_group_was_rewound() {
+    let world = World::new().await;
+    let notes = Arc::new(Notes::default());
+    let running = world.run(Config { takeover: Takeover::Immediate, ..config("one") }, &notes);
+    world.publish(&["a", "b", "c"]).await;
+    eventually("committed", async || world.committed(0).await == 3).await;
+    let replay = crate::Replay::new(world.bus.clone(), world.store.clone());
+    replay.rewind("group", TOPIC.name, 0, 1).await.unwrap();
+    eventually("handled again", async || notes.handled().len() == 5).await;
+    eventually("committed again", async || world.committed(0).await == 3).await;
+    running.stop().await;
+    assert_eq!(notes.handled(), [0, 1, 2, 1, 2].map(|offset| (0, offset)));
+}
+
+/// A handler that is in the middle of a batch when the group is rewound is stopped there, and nothing of the batch is committed.
+#[tokio::test]
+async fn a_member_at_work_is_stopped_and_begins_where_the_group_was_rewound_to() {
+    let world = World::new().await;
+    let notes = Arc::new(Notes::default());
+    let config = Config { max_records: 1, ..config("one") };
+    let running = world.run(config, &notes);
+    world.publish(&["a", "b", "unavailable"]).await;
+    eventually("stuck", async || notes.attempts((0, 2)) > 0 && world.committed(0).await == 2).await;
+    let replay = crate::Replay::new(world.bus.clone(), world.store.clone());
+    replay.rewind("group", TOPIC.name, 0, 0).await.unwrap();
+    eventually("handled again", async || notes.handled().len() >= 4).await;
+    notes.available.store(1, Ordering::SeqCst);
+    eventually("all committed", async || world.committed(0).await == 3).await;
+    running.stop().await;
+    assert_eq!(notes.handled(), [0, 1, 0, 1, 2].map(|offset| (0, offset)));
+}
+
 #[tokio::test]
 async fn two_members_share_and_the_one_that_stays_takes_over() {
     let world = World::new().await;

@@ -81,7 +81,7 @@ impl Embedded {
     }
 
     /// With segments of another size, for tests.
-    async fn open_with(
+    pub(crate) async fn open_with(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         topics: &[Topic],

@@ -29,7 +29,7 @@ pub(super) async fn run(
 
 impl Embedded {
     /// One pass over all partitions; gives the number of segments that are gone.
-    pub(super) async fn drop_old_segments(&self, store: &dyn Store, now: Timestamp) -> Result<usize, Error> {
+    pub(crate) async fn drop_old_segments(&self, store: &dyn Store, now: Timestamp) -> Result<usize, Error> {
         let mut count = 0;
         for (name, topic) in &self.topics {
             let groups = group::groups_of(store, name).await?;

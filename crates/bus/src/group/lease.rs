@@ -2,11 +2,16 @@
 //!
 //! A member *acquires* a partition whose lease was never given, was given back, or has expired: the epoch goes up by one, so that
 //! whoever held it before can change the row no more. It *renews* the lease and commits its offset in one conditional write under
-//! its epoch, and *releases* it with its last offset. Nobody else can lower or raise an offset.
+//! its epoch, and *releases* it with its last offset. Nobody else can raise an offset; [`rewind`](rewind()) lowers one, under a new epoch.
 //!
 //! Expiry is by the wall clocks of the members, so a badly set clock can make a takeover early: then two members work for a while,
 //! but only the later one's offsets are accepted. An owner stops by its own monotonic clock ([`Lease::held_until`]), counted from
 //! before the renewal was sent and a tenth short of what the row promises.
+
+mod rewind;
+
+pub use rewind::Rewound;
+pub(crate) use rewind::rewind;
 
 use super::LEASES;
 use crate::error::Error;
@@ -187,6 +192,25 @@ impl Leases {
         let write = self.under_epoch(lease).with(given_back);
         let outcome = self.store.cas(write).await.map_err(Error::store("release a lease"))?;
         self.settle(lease, outcome, |held| held.owner.is_none()).await
+    }
+
+    /// Those of the leases that are not of their epoch any more: somebody has taken them over, or has rewound the group.
+    pub(crate) async fn fenced<'a>(
+        &self,
+        leases: impl Iterator<Item = &'a Lease> + Send,
+    ) -> Result<Vec<Part>, Error> {
+        let failed = Error::store("look at leases");
+        let leases: Vec<&Lease> = leases.collect();
+        let gets = leases.iter().map(|lease| self.get(&lease.part)).collect();
+        let rows = self.store.get_many(gets).await.map_err(&failed)?;
+        let mut fenced = Vec::new();
+        for (lease, row) in leases.into_iter().zip(rows) {
+            let held = row.as_ref().map(Held::read).transpose()?;
+            if held.is_none_or(|held| held.epoch != lease.epoch) {
+                fenced.push(lease.part.clone());
+            }
+        }
+        Ok(fenced)
     }
 
     fn under_epoch(&self, lease: &Lease) -> Cas {

@@ -16,45 +16,50 @@ use crate::record::Record;
 use crate::topic::quarantine_of;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Batch, Cas, Get, Store, upsert};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Notes the payloads that it was given; "poison" is poison.
+/// Notes the payloads that it was given; "poison" is poison, until the handler is mended.
 #[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
+pub(super) struct Notes {
+    handled: Mutex<Vec<String>>,
+    pub(super) mended: AtomicBool,
+}
 
 #[async_trait]
 impl Handler for Notes {
     async fn handle(&self, batch: &[Delivered]) -> Result<(), HandlerError> {
-        if batch.iter().any(|delivered| &*delivered.record.payload == b"poison") {
+        let mended = self.mended.load(Ordering::SeqCst);
+        if !mended && batch.iter().any(|delivered| &*delivered.record.payload == b"poison") {
             return Err(HandlerError::Poison("cannot be read".into()));
         }
-        self.0.lock().unwrap().extend(batch.iter().map(|delivered| text(&delivered.record).to_owned()));
+        self.handled.lock().unwrap().extend(batch.iter().map(|delivered| text(&delivered.record).to_owned()));
         Ok(())
     }
 }
 
 impl Notes {
-    fn sorted(&self) -> Vec<String> {
-        let mut notes = self.0.lock().unwrap().clone();
+    pub(super) fn sorted(&self) -> Vec<String> {
+        let mut notes = self.handled.lock().unwrap().clone();
         notes.sort_unstable();
         notes
     }
 }
 
 /// A member at work.
-struct Member {
-    notes: Arc<Notes>,
-    lag: Lag,
+pub(super) struct Member {
+    pub(super) notes: Arc<Notes>,
+    pub(super) lag: Lag,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
 
 impl Member {
-    fn start(subject: &Subject, name: &str) -> Self {
+    pub(super) fn start(subject: &Subject, name: &str) -> Self {
         let config = Config {
             renew: Duration::from_millis(20),
             retry: Retry { first_pause: Duration::from_millis(1), ..Retry::default() },
@@ -67,18 +72,18 @@ impl Member {
         Self { notes, lag, stop, task }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }
 }
 
-fn numbers(range: std::ops::Range<i64>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<i64>) -> Vec<String> {
     range.map(|n| format!("{n:04}")).collect()
 }
 
 /// Publishes numbers, each under a key of its own.
-async fn publish(subject: &Subject, range: std::ops::Range<i64>) {
+pub(super) async fn publish(subject: &Subject, range: std::ops::Range<i64>) {
     let records = numbers(range).into_iter().map(|n| Record::new(n.clone(), n)).collect();
     subject.bus.publish(subject.topic.name, records).await.unwrap();
 }

@@ -1,10 +1,11 @@
-//! What every backend must pass: records and their places ([`log`]), limits and what is not there ([`edges`]), and consumers, quarantine
-//! and relay over it ([`groups`]). A backend's tests say `bus::bus_suite!(async |topic| …);` with a closure that opens the backend with
+//! What every backend must pass: records and their places ([`log`]), limits and what is not there ([`edges`]), consumers, quarantine
+//! and relay over it ([`groups`]), and replay ([`replay`]). A backend's tests say `bus::bus_suite!(async |topic| …);` with a closure that opens the backend with
 //! that topic and gives a [`Subject`], and get one `#[test]` a behaviour. Every test has a topic of its own.
 
 pub mod edges;
 pub mod groups;
 pub mod log;
+pub mod replay;
 mod support;
 
 use crate::topic::Topic;
@@ -70,6 +71,15 @@ macro_rules! bus_suite {
             two_members_share_the_partitions
             poison_is_quarantined_and_the_others_go_on
             the_relay_publishes_what_was_left_behind
+        }
+        $crate::bus_suite! { @tests $factory; replay;
+            what_is_replayed_is_published_again_as_it_was
+            offsets_bound_a_replay_within_a_partition
+            times_bound_a_replay_whether_or_not_a_record_has_them
+            consumers_get_what_is_replayed_beside_what_is_new
+            poison_that_is_replayed_goes_back_to_its_topic
+            a_group_that_is_rewound_handles_everything_again_from_there
+            what_cannot_be_replayed_is_told
         }
     };
     (@tests $factory:expr; $module:ident; $($name:ident)*) => { $(

@@ -104,6 +104,42 @@ async fn a_sole_member_seizes_what_its_former_process_held() {
     assert_eq!(renew(&old, &mut before, 3, times.now()).await, Renewed::Lost);
 }
 
+#[tokio::test]
+async fn a_rewound_owner_commits_no_more_and_is_the_only_one_who_may_begin_anew() {
+    let disk = Disk::new();
+    let (store, times) = (disk.open(), Times::new(disk.clock.clone()));
+    let (one, two) = (leases(store.clone(), "g", "one", false), leases(store.clone(), "g", "two", false));
+    let mut lease = held(one.acquire(&part(), 0, times.now()).await.unwrap());
+    assert_eq!(renew(&one, &mut lease, 9, times.now()).await, Renewed::Done);
+    assert_eq!(one.fenced([&lease].into_iter()).await.unwrap(), []);
+    let rewound = rewind(&*store, "g", &part(), 4).await.unwrap();
+    assert_eq!(rewound, Some(Rewound { was: 9, now: 4 }));
+
+    assert_eq!(one.fenced([&lease].into_iter()).await.unwrap(), [part()]);
+    assert_eq!(renew(&one, &mut lease, 12, times.now()).await, Renewed::Lost);
+    assert_eq!(one.release(&lease, 12).await.unwrap(), Renewed::Lost);
+    assert_eq!(two.acquire(&part(), 0, times.now()).await.unwrap(), Acquired::Taken, "its work may go on");
+    assert_eq!(held(one.acquire(&part(), 0, times.now()).await.unwrap()).next_offset, 4);
+}
+
+#[tokio::test]
+async fn a_rewind_never_leaves_anything_out_and_still_covers_what_is_not_committed() {
+    let disk = Disk::new();
+    let (store, times) = (disk.open(), Times::new(disk.clock.clone()));
+    let one = leases(store.clone(), "g", "one", false);
+    assert_eq!(rewind(&*store, "g", &part(), 4).await.unwrap(), None, "no group, no offset");
+    let mut lease = held(one.acquire(&part(), 2, times.now()).await.unwrap());
+    // It may have handled what comes after 4 by now, and must do so again.
+    let stays = Some(Rewound { was: 2, now: 2 });
+    assert_eq!(rewind(&*store, "g", &part(), 4).await.unwrap(), stays);
+    assert_eq!(renew(&one, &mut lease, 9, times.now()).await, Renewed::Lost);
+    let lease = held(one.acquire(&part(), 0, times.now()).await.unwrap());
+    assert_eq!(one.release(&lease, 2).await.unwrap(), Renewed::Done);
+    let before = row(&store, "g").await;
+    assert_eq!(rewind(&*store, "g", &part(), 4).await.unwrap(), stays);
+    assert_eq!(row(&store, "g").await, before, "nobody works: there is nothing to do");
+}
+
 /// The condition on the epoch alone would not see this: renewals leave it as it is.
 #[tokio::test]
 async fn a_takeover_fails_if_the_owner_renews_in_between() {
@@ -165,6 +201,8 @@ enum Action {
     Pass(u64),
     /// The member dies and forgets everything, and starts again under another name.
     Restart,
+    /// Somebody rewinds the group to this offset.
+    Rewind(i64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +222,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Action::Release),
         2 => (0..12_000_u64).prop_map(Action::Pass),
         1 => Just(Action::Restart),
+        1 => (0..10_i64).prop_map(Action::Rewind),
     ];
     let trouble = prop_oneof![
         3 => Just(Trouble::None),
@@ -243,8 +282,8 @@ async fn obey(
         let done = match trouble {
             Trouble::None => true,
             Trouble::Unknown { done, settled } => {
-                // An acquisition reads before it writes; only the read after the write is to fail.
-                if !settled && !matches!(action, Action::Acquire) {
+                // An acquisition reads before it writes, and so does a rewind; only the read after the write is to fail.
+                if !settled && !matches!(action, Action::Acquire | Action::Rewind(_)) {
                     faulty.blind(1);
                 }
                 faulty.plan(0, if done { Fault::DoneUnknown } else { Fault::LostUnknown });
@@ -317,11 +356,22 @@ async fn obey(
             }
             Action::Pass(millis) => times.pass(Duration::from_millis(millis)),
             Action::Restart => *this = actor(faulty.clone()),
+            Action::Rewind(offset) => {
+                let there = model != Model::default();
+                let expected =
+                    there.then(|| Rewound { was: model.next_offset, now: model.next_offset.min(offset) });
+                if there && (model.owner.is_some() || model.next_offset > offset) {
+                    // What was lost is sent again.
+                    model.epoch += 1;
+                    model.next_offset = model.next_offset.min(offset);
+                }
+                prop_assert_eq!(rewind(&*faulty, group, &part(), offset).await.unwrap(), expected);
+            }
         }
         faulty.forgive();
         prop_assert_eq!(&row(store, group).await, &model);
 
-        // At most one member believes that it may work, and that one may.
+        // At most one member believes that it may work, and that one may; but for the one that has not noticed yet that it was rewound.
         let now = times.now();
         let working: Vec<_> = actors
             .iter()
@@ -329,7 +379,11 @@ async fn obey(
             .filter(|lease| lease.held_until > now.monotonic)
             .collect();
         prop_assert!(working.len() <= 1, "{working:?}");
-        prop_assert!(working.iter().all(|lease| lease.epoch == model.epoch));
+        let owner = |lease: &&Lease| {
+            let of = |actor: &&Actor| actor.lease.as_ref().is_some_and(|other| std::ptr::eq(other, *lease));
+            actors.iter().find(of).map(|actor| actor.name.clone())
+        };
+        prop_assert!(working.iter().all(|lease| lease.epoch == model.epoch || owner(lease) == model.owner));
     }
     Ok(())
 }

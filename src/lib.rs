@@ -57,6 +57,8 @@ packages! {
     reference { v1 = "riskmesh.reference.v1" }
     /// What services tell each other through the log.
     events { v1 = "riskmesh.events.v1" }
+    /// What whoever runs a deployment does with it.
+    operator { v1 = "riskmesh.operator.v1" }
 }
 
 /// Conversions between our time and the contract's.

@@ -29,6 +29,7 @@ fn every_method_is_open_to_somebody_and_to_nobody_by_accident() {
             claims(Role::Analyst, "b"),
             claims(Role::Service, "service:analytics"),
             claims(Role::Service, "service:market"),
+            claims(Role::Service, "service:operator"),
         ];
         assert!(
             callers.iter().any(|caller| policy.allows(caller, method).is_ok()),

@@ -7,6 +7,7 @@ mod admin;
 mod command_line;
 mod contract;
 mod durability;
+mod events;
 mod grpc;
 mod import;
 mod payments;

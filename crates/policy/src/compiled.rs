@@ -7,8 +7,8 @@ use authn::{Claims, Role};
 use riskmesh_core::{Error, ErrorCode, Result, TenantId};
 use std::fmt;
 
-/// The workloads of the mesh, by their roles: the subjects `service:<workload>` that can be allowed anything.
-pub const WORKLOADS: [&str; 11] = [
+/// The workloads of the mesh, by their roles, and whoever runs it: the subjects `service:<workload>` that can be allowed anything.
+pub const WORKLOADS: [&str; 12] = [
     "edge",
     "auth",
     "clients",
@@ -20,6 +20,7 @@ pub const WORKLOADS: [&str; 11] = [
     "audit",
     "reference",
     "market",
+    "operator",
 ];
 
 /// What one method lets through.

@@ -1,5 +1,6 @@
 //! The admin socket: a Unix socket in the data directory, by which commands reach the process that owns the directory. It serves the
-//! same gRPC services through the same checks; callers bring tokens, which whoever can read the directory's keys can make.
+//! same gRPC services through the same checks, and the operator's besides; callers bring tokens, which whoever can read the directory's
+//! keys can make.
 
 use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};

@@ -37,6 +37,12 @@ pub enum Command {
         #[command(subcommand)]
         what: ImportCommand,
     },
+    /// Gives what is on the log of events to its consumers again.
+    Events {
+        /// What to do.
+        #[command(subcommand)]
+        what: EventsCommand,
+    },
     /// Writes generated data: the same seed gives the same bytes.
     Generate(GenerateArgs),
     /// Shows the whole story in a temporary directory, every request and answer.
@@ -246,6 +252,40 @@ pub enum Format {
     Ndjson,
 }
 
+/// What can be done with events.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// Publishes records of a topic again, for all its consumers; those of a quarantine topic on the topic that they came from. With
+    /// `--group` nothing is published: the group goes back, and handles everything again from there.
+    Replay(ReplayArgs),
+}
+
+/// Options of `events replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The topic, such as transactions or transactions.quarantine.
+    #[arg(long, value_name = "NAME")]
+    pub topic: String,
+    /// Where it begins: an offset, a time (RFC 3339) at which records were appended, or `earliest`.
+    #[arg(long, value_name = "OFFSET|TIME", value_parser = point)]
+    pub from: bus::replay::Point,
+    /// Where it ends, without the record there [default: the end as it is now].
+    #[arg(long, value_name = "OFFSET|TIME", value_parser = point)]
+    pub to: Option<bus::replay::Point>,
+    /// The partition that offsets are of; of times, every partition where nothing is said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    pub partition: Option<u32>,
+    /// The one consumer group that goes back, to all that came since.
+    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    pub group: Option<String>,
+    /// Only says which offsets it would be.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The data directory.
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
 /// Options of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
@@ -312,6 +352,18 @@ fn instant(text: &str) -> Result<riskmesh_core::Timestamp, String> {
     riskmesh_core::Timestamp::parse(text).ok_or_else(|| "give a time such as 2026-01-01T00:00:00Z".into())
 }
 
+fn point(text: &str) -> Result<bus::replay::Point, String> {
+    use bus::replay::Point::{Offset, Time};
+    if text == "earliest" {
+        return Ok(Time(riskmesh_core::Timestamp(0)));
+    }
+    if let Ok(offset) = text.parse::<i64>() {
+        return if offset < 0 { Err("offsets begin with 0".into()) } else { Ok(Offset(offset)) };
+    }
+    let at = riskmesh_core::Timestamp::parse(text);
+    at.map(Time).ok_or_else(|| "give an offset, a time such as 2026-01-01T00:00:00Z, or `earliest`".into())
+}
+
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let expected = || "give a number with s, m, h or d, such as 90s or 1h, up to 365d".to_owned();
     let unit = text.chars().last().ok_or_else(expected)?;
@@ -347,6 +399,23 @@ mod tests {
         for bad in ["", "h", "1", "1w", "-1h", "0s", "366d", "99999999999999999999d", "１h"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_replay_goes_by_offsets_times_and_words() {
+        use bus::replay::Point::{Offset, Time};
+        assert_eq!(point("17"), Ok(Offset(17)));
+        assert_eq!(point("earliest"), Ok(Time(riskmesh_core::Timestamp(0))));
+        let at = Time(riskmesh_core::Timestamp(1_767_348_000_000));
+        assert_eq!(point("2026-01-02T10:00:00Z"), Ok(at));
+        assert_eq!(point("2026-01-02T12:00:00+02:00"), Ok(at));
+        for bad in ["", "-1", "latest", "1.5", "2026-01-02T10:00:00", "99999999999999999999"] {
+            assert!(point(bad).is_err(), "{bad}");
+        }
+        let replay = ["riskmesh", "events", "replay", "--topic", "t", "--from", "0"];
+        assert!(Cli::try_parse_from(replay).is_ok());
+        assert!(Cli::try_parse_from([&replay[..], &["--to", "7", "--group", "g"]].concat()).is_err());
+        assert!(Cli::try_parse_from([&replay[..], &["--partition", "4294967295"]].concat()).is_err());
     }
 
     #[test]

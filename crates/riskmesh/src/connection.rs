@@ -9,6 +9,7 @@ use authn::{Grant, Role};
 use riskmesh_core::{SystemClock, TenantId};
 use std::sync::Arc;
 use std::time::Duration;
+use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 
 /// The longest that a command may take.
@@ -18,7 +19,7 @@ const TTL: Duration = Duration::from_hours(24);
 pub(crate) struct Connection {
     /// Calls to all services.
     pub(crate) channel: AnyChannel,
-    /// An admin's token of the tenant.
+    /// The token that calls are made with.
     pub(crate) authorization: MetadataValue<Ascii>,
     /// The process started for this command, where nobody serves.
     node: Option<Node>,
@@ -27,16 +28,19 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects for one tenant, on behalf of the command of this name.
     pub(crate) async fn open(config: &Config, tenant: &TenantId, command: &str) -> anyhow::Result<Self> {
+        Self::by(config, Role::Admin, format!("cli:{command}"), tenant.clone()).await
+    }
+
+    /// Connects as whoever runs the deployment, in the name of no tenant.
+    pub(crate) async fn operator(config: &Config) -> anyhow::Result<Self> {
+        // Tokens name a tenant; what the operator does goes by none.
+        let tenant = TenantId::new("operator")?;
+        Self::by(config, Role::Service, "service:operator".to_owned(), tenant).await
+    }
+
+    async fn by(config: &Config, role: Role, sub: String, tenant: TenantId) -> anyhow::Result<Self> {
         let (issuer, _) = node::issuer(config, Arc::new(SystemClock))?;
-        let grant = Grant {
-            sub: format!("cli:{command}"),
-            user_id: None,
-            role: Role::Admin,
-            tenant: tenant.clone(),
-            scope: Vec::new(),
-            client_id: None,
-            ttl: TTL,
-        };
+        let grant = Grant { sub, user_id: None, role, tenant, scope: Vec::new(), client_id: None, ttl: TTL };
         let authorization = bearer(&issuer.issue(&grant)?)?;
         if let Some(channel) =
             admin_socket::connect(&config.data_dir).await.context("connect to the admin socket")?
@@ -68,4 +72,10 @@ impl Connection {
             node.stop().await;
         }
     }
+}
+
+/// What a service says, in its own words.
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
+pub(crate) fn told(status: Status) -> riskmesh_core::Error {
+    riskmesh_core::Error::from_status(&status)
 }

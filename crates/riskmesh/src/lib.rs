@@ -14,11 +14,14 @@ pub mod seed;
 pub mod serve;
 
 mod connection;
+mod events_command;
 mod generate_command;
 mod import_command;
+mod lag;
 mod migrate;
 mod migrations;
 mod note;
+mod operator;
 mod token;
 mod user_command;
 
@@ -35,6 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Import { what: ImportCommand::Transactions(args) }) => {
             block_on(import_command::run(args))
         }
+        Some(Command::Events { what }) => block_on(events_command::run(what)),
         Some(Command::Generate(args)) => generate_command::run(&args),
         Some(Command::Demo) => block_on(demo::run()),
         Some(Command::Migrate(args)) => migrate::run(&args),

@@ -3,7 +3,9 @@
 use crate::admin_socket::{self, AnyChannel};
 use crate::cli::NodeRole;
 use crate::config::Config;
+use crate::lag;
 use crate::migrations::MIGRATIONS;
+use crate::operator;
 use crate::secrets::{self, Secrets};
 use crate::seed;
 use authn::{Credentials, Grant, Issuer, Keys, Role, ServiceTokens, Verifier};
@@ -32,8 +34,6 @@ const STORE: &str = "store";
 const CACHE_BYTES: u64 = 64 << 20;
 /// How often the counts of lists are written.
 const LISTS_EVERY: Duration = Duration::from_secs(1);
-/// How often the lag behind the log is measured.
-const LAG_EVERY: Duration = Duration::from_secs(1);
 /// How often it is asked whether the scores have caught up.
 const CATCHING_UP: Duration = Duration::from_millis(20);
 
@@ -118,7 +118,10 @@ pub enum Purpose {
 
 /// A running process.
 pub struct Node {
+    /// The services of the API.
     routed: Routed,
+    /// The same and the operator's, for the admin socket.
+    operated: Routed,
     issuer: Issuer,
     clients: Arc<clients::Service>,
     analytics: analytics::Handle,
@@ -302,7 +305,11 @@ impl Node {
             .with(services_of("riskmesh.analytics."), &Channel::local(analytics_server, caller("edge")))
             .with(services_of("riskmesh.reference."), &Channel::local(reference_server, caller("edge")))
             .with(services_of("riskmesh.market."), &Channel::local(market_server, caller("edge")));
-        let routed = Routed::new(directory);
+        let routed = Routed::new(directory.clone());
+        let replay = bus::Replay::new(bus.clone(), store.clone());
+        let operator_server = server("operator", operator::routes(replay));
+        let operator_channel = Channel::local(operator_server, caller("edge"));
+        let operated = Routed::new(directory.with(services_of(operator::PACKAGE), &operator_channel));
 
         let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
         let sources =
@@ -334,6 +341,7 @@ impl Node {
 
         let mut node = Self {
             routed,
+            operated,
             issuer: Issuer::clone(&issuer),
             clients,
             analytics: handle,
@@ -349,8 +357,13 @@ impl Node {
             back_tasks,
         };
         if purpose == Purpose::Serve {
-            admin_socket::serve(&config.data_dir, node.routed.clone(), node.front.clone(), &node.front_tasks)
-                .map_err(|source| Error::Listen { address: "the admin socket".into(), source })?;
+            admin_socket::serve(
+                &config.data_dir,
+                node.operated.clone(),
+                node.front.clone(),
+                &node.front_tasks,
+            )
+            .map_err(|source| Error::Listen { address: "the admin socket".into(), source })?;
             if roles.contains(&NodeRole::Edge) {
                 node.open_ports(config, &metrics, &keys, verifier, policy, clock).await?;
             }
@@ -369,19 +382,9 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<(), Error> {
         let admin = listen(config.admin_listen).await?;
-        let lag = self.analytics.lag();
-        let gauge = metrics.gauge("bus_lag_records", "Records of the log that a group has not handled yet");
-        let gauge = gauge.with(&[("group", "analytics")]);
+        let shown = lag::show(self.analytics.lag(), "analytics", metrics.clone());
         let stop = self.front.clone();
-        self.front_tasks.spawn(async move {
-            let report = async {
-                loop {
-                    gauge.set(lag.records().cast_signed());
-                    tokio::time::sleep(LAG_EVERY).await;
-                }
-            };
-            stop.run_until_cancelled(report).await
-        });
+        self.front_tasks.spawn(async move { stop.run_until_cancelled(shown).await });
         let router = edge::admin(metrics.clone(), self.readiness.clone());
         self.admin_address = admin.local_addr().ok();
         let stop = self.front.clone();
@@ -404,7 +407,7 @@ impl Node {
             config.edge.clone(),
             edge::Deps {
                 upstream: edge::upstream(self.routed.clone()),
-                public: public().await.map_err(process("describe the services"))?,
+                public: public(self.routed.directory()).await.map_err(process("describe the services"))?,
                 verifier,
                 policy,
                 jwks: keys.jwks(),
@@ -458,9 +461,9 @@ impl Node {
         self.issuer.issue(&grant).map_err(process("make a token"))
     }
 
-    /// Calls to all services of this process.
+    /// Calls to all services of this process, the operator's too.
     pub fn channel(&self) -> AnyChannel {
-        AnyChannel::new(self.routed.clone().map_err(|never| match never {}))
+        AnyChannel::new(self.operated.clone().map_err(|never| match never {}))
     }
 
     /// Waits until every score reflects everything recorded so far.
@@ -563,20 +566,29 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 
 /// Reflection and health: what tools ask before they have a token. Reflection knows all that is served, itself
 /// included, and the details of errors.
-async fn public() -> Result<edge::Public, tonic_reflection::server::Error> {
+async fn public(directory: &Directory) -> Result<edge::Public, tonic_reflection::server::Error> {
     use tonic_reflection::pb::{v1, v1alpha};
+    let served = directory.services();
+    let named = || {
+        served.iter().copied().chain([
+            tonic_health::pb::health_server::SERVICE_NAME,
+            v1::server_reflection_server::SERVICE_NAME,
+            v1alpha::server_reflection_server::SERVICE_NAME,
+        ])
+    };
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(api::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
         // Each version of reflection brings itself.
-        builder
+        named()
+            .fold(builder, tonic_reflection::server::Builder::with_service_name)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
     };
     let (health, health_service) = tonic_health::server::health_reporter();
-    for service in services_of("riskmesh.") {
+    for &service in &served {
         health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
     }
     let (ask, alpha) =

@@ -3,7 +3,7 @@
 use crate::admin_socket::AnyChannel;
 use crate::cli::{UserCommand, UsersOf};
 use crate::config::Config;
-use crate::connection::Connection;
+use crate::connection::{Connection, told};
 use anyhow::{Context as _, ensure};
 use api::Spelled;
 use api::users::v1::users_service_client::UsersServiceClient;
@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use riskmesh_core::cipher::random_bytes;
 use std::io::{BufRead as _, Read as _};
+use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Request, Status};
 
 /// Users on one page.
 const PAGE: i32 = 1000;
@@ -167,10 +167,4 @@ impl Users {
         request.metadata_mut().insert("authorization", self.authorization.clone());
         request
     }
-}
-
-/// What the service says, in its own words.
-#[allow(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
-fn told(status: Status) -> riskmesh_core::Error {
-    riskmesh_core::Error::from_status(&status)
 }

@@ -145,6 +145,11 @@ impl Gauges {
     pub fn with(&self, labels: &[(&'static str, &str)]) -> Gauge {
         self.0.get_or_create_owned(&own(labels))
     }
+
+    /// Shows the gauge of these labels no more: what it measured is not there, or is somebody else's.
+    pub fn remove(&self, labels: &[(&'static str, &str)]) {
+        self.0.remove(&own(labels));
+    }
 }
 
 /// A counter by labels.
@@ -298,6 +303,18 @@ mod tests {
         assert_eq!(text.matches("# TYPE riskmesh_bus_lag gauge").count(), 1, "{text}");
         assert!(text.contains("riskmesh_bus_lag{group=\"analytics\"} 7\n"), "{text}");
         assert!(text.contains("riskmesh_log_lines_dropped_total{} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_gauge_that_was_removed_is_shown_no_more() {
+        let metrics = Metrics::new();
+        let lag = metrics.gauge("bus_lag", "Events not consumed yet");
+        for partition in ["0", "1"] {
+            lag.with(&[("partition", partition)]).set(7);
+        }
+        lag.remove(&[("partition", "0")]);
+        let text = metrics.encode();
+        assert!(!text.contains("partition=\"0\"") && text.contains("partition=\"1\"} 7\n"), "{text}");
     }
 
     #[test]

@@ -325,6 +325,7 @@ fn with(message: &mut DynamicMessage, place: &[FieldDescriptor], value: Option<&
 fn methods() -> Vec<MethodDescriptor> {
     let pool = pool();
     let services = pool.services().filter(|service| service.full_name().starts_with("riskmesh."));
+    let services = services.filter(|service| !service.full_name().starts_with("riskmesh.operator."));
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
     methods.filter(|method| !method.name().starts_with("Scan")).collect()
 }

@@ -141,6 +141,18 @@ fn a_client_has_its_scopes_and_nothing_else() {
     }
 }
 
+/// What the operator does knows no tenants, so that no tenant's token may be enough.
+#[test]
+fn what_the_operator_does_is_for_nobody_else() {
+    let policy = Policy::new().unwrap();
+    for method in METHODS.iter().filter(|method| method.service.starts_with("riskmesh.operator.")) {
+        for (name, caller) in callers() {
+            let may = policy.allows(&caller, method).is_ok();
+            assert_eq!(may, name == "service:operator", "{name} {}", method.path);
+        }
+    }
+}
+
 #[test]
 fn scans_are_for_workloads_whatever_a_token_says() {
     let policy = Policy::new().unwrap();

@@ -53,13 +53,25 @@ impl Config {
     }
 }
 
+/// How long a refresh is left to the replica that claimed it: twice as long as the last load took, within these.
+const CLAIM_MIN: Duration = Duration::from_secs(1);
+const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// When a load began.
+struct Began {
+    at: Timestamp,
+    epoch: u64,
+}
+
 type Answer<V> = Result<V, Arc<Error>>;
 type Load<V> = BoxFuture<'static, Answer<V>>;
 
 /// A cache of one kind of value, in front of whatever loads it. Cheap to clone.
 ///
-/// Loads of one key at one time are one load, and are dropped when nobody waits any more. A value about to expire is refreshed
-/// early by one of its readers, by chance, the sooner the longer it takes to load (XFetch: Vattani, Chierichetti, Lowenstein,
+/// Loads of one key at one time are one load, and are dropped when nobody waits any more. Who asks while one runs waits for it, and takes
+/// what the cache has then, or joins the next one: a load shows the data as it was at some time after it began, and who asks later must
+/// not be shown what was there before he asked. A value about to expire is refreshed
+/// early by one of its readers, of whichever replica, by chance, the sooner the longer it takes to load (XFetch: Vattani, Chierichetti, Lowenstein,
 /// "Optimal Probabilistic Cache Stampede Prevention", 2015), while the others, and that one too, are served the old one. When the
 /// cache itself fails, values are loaded.
 pub struct CacheAside<V: Value> {
@@ -87,6 +99,14 @@ struct Flights<V> {
     next: u64,
 }
 
+impl<V> Flights<V> {
+    /// The load of a key that runs, unless it is one of those that began after `asked`.
+    fn earlier(&self, key: &str, asked: u64) -> Option<Shared<Load<V>>> {
+        let (_, flight) = self.running.get(key).filter(|(number, _)| *number < asked)?;
+        flight.upgrade()
+    }
+}
+
 impl<V: Value> CacheAside<V> {
     /// Values of this kind in `cache`.
     pub fn new(cache: Arc<dyn Cache>, clock: Arc<dyn Clock>, config: Config) -> Self {
@@ -109,18 +129,33 @@ impl<V: Value> CacheAside<V> {
         self.inner.clock.now().0
     }
 
-    /// The value of a key: from the cache, from a load that runs, or from `load`. Errors are those of the load, and are not cached.
+    /// The value of a key: from the cache, or from a load that began after this was called. Errors are those of the load, and are not cached.
     pub async fn get_or_load<F, L>(&self, key: &str, load: L) -> Result<V, Error>
     where
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded<V>, Error>> + Send + 'static,
     {
         let key = self.inner.key(key);
+        let asked = self.inner.flights().next;
         let Some((entry, value)) = self.inner.look(&key).await else {
+            let earlier = self.inner.flights().earlier(&key, asked);
+            if let Some(earlier) = earlier {
+                earlier.await.map_err(|error| shared(&error))?;
+                // What it found may have been overtaken since, by another replica. It is in the cache only if it was not.
+                if let Some((_, value)) = self.inner.look(&key).await {
+                    return Ok(value);
+                }
+            }
             return self.fly(key, load).await.map_err(|error| shared(&error));
         };
         if self.inner.refreshes_early(&entry) {
-            drop(tokio::spawn(self.fly(key, load)));
+            let this = self.clone();
+            drop(tokio::spawn(async move {
+                if this.inner.claims(&key, &entry).await {
+                    // Who comes next is served what it found.
+                    let _ = this.fly(key, load).await;
+                }
+            }));
         }
         Ok(value)
     }
@@ -137,13 +172,17 @@ impl<V: Value> CacheAside<V> {
         let key = self.inner.key(key);
         // A load that runs may have read what was there before.
         self.inner.flights().running.remove(&key);
-        let began = self.inner.clock.now();
-        let until = began.plus(self.inner.config.tombstone_ttl);
+        let began = Began { at: self.inner.clock.now(), epoch: self.inner.cache.epoch() };
         // What is older goes, also where the new value cannot be taken.
-        if let Err(error) = self.inner.cache.remove(&key, written.version, until).await {
-            tracing::error!(prefix = self.inner.config.prefix, %error, "invalidation failed");
-        }
+        self.inner.remove(&key, written.version).await;
         self.inner.keep(&key, &written, began).await;
+    }
+
+    /// Says that the data is about to change: from now on no value below version `floor`, which is going to be written, is served or
+    /// taken, whatever becomes of the write. Where it does not take place, values are loaded each time until the floor is gone. To be
+    /// followed by [`invalidate`](Self::invalidate) or [`put`](Self::put) when the write is done.
+    pub async fn announce(&self, key: &str, floor: i64) {
+        self.inner.remove(&self.inner.key(key), floor).await;
     }
 
     /// Says that the data changed: from now on no value below version `floor` is served or taken. After an update that made
@@ -153,11 +192,7 @@ impl<V: Value> CacheAside<V> {
         let key = self.inner.key(key);
         // A load that begins after this reads what is new.
         self.inner.flights().running.remove(&key);
-        let until = self.inner.clock.now().plus(self.inner.config.tombstone_ttl);
-        if let Err(error) = self.inner.cache.remove(&key, floor, until).await {
-            // Nothing else can be done: what is cached is served until it expires.
-            tracing::error!(prefix = self.inner.config.prefix, %error, "invalidation failed");
-        }
+        self.inner.remove(&key, floor).await;
     }
 
     /// Joins the load of a key that runs, or starts one.
@@ -176,7 +211,7 @@ impl<V: Value> CacheAside<V> {
         let flight = async move {
             let landing = landing;
             let (inner, key) = (&landing.inner, &landing.key);
-            let began = inner.clock.now();
+            let began = Began { at: inner.clock.now(), epoch: inner.cache.epoch() };
             let loaded = AssertUnwindSafe(async move { load().await }).catch_unwind().await;
             let loaded =
                 loaded.unwrap_or_else(|_| Err(Error::internal("load a value for the cache: it panicked")));
@@ -213,13 +248,31 @@ impl<V: Value> Inner<V> {
         Some((entry, value))
     }
 
-    async fn keep(&self, key: &str, loaded: &Loaded<V>, began: Timestamp) {
+    async fn remove(&self, key: &str, floor: i64) {
+        let until = self.clock.now().plus(self.config.tombstone_ttl);
+        if let Err(error) = self.cache.remove(key, floor, until).await {
+            // Nothing else can be done: what is cached is served until it expires.
+            tracing::error!(prefix = self.config.prefix, %error, "invalidation failed");
+        }
+    }
+
+    /// Whether to refresh a value that another replica might refresh too.
+    async fn claims(&self, key: &str, entry: &Entry) -> bool {
+        let hold = (entry.load_time * 2).clamp(CLAIM_MIN, CLAIM_MAX);
+        self.cache.claim(key, hold).await.unwrap_or_else(|error| {
+            tracing::debug!(prefix = self.config.prefix, %error, "refreshed without a claim");
+            true
+        })
+    }
+
+    async fn keep(&self, key: &str, loaded: &Loaded<V>, began: Began) {
         let now = self.clock.now();
         let entry = Entry {
             version: loaded.version,
             value: loaded.value.encode(),
             expires_at: now.plus(self.config.ttl),
-            load_time: Duration::from_millis(u64::try_from(now.0 - began.0).unwrap_or(0)),
+            load_time: Duration::from_millis(u64::try_from(now.0 - began.at.0).unwrap_or(0)),
+            epoch: began.epoch,
         };
         if let Err(error) = self.cache.put(key, entry).await {
             tracing::warn!(prefix = self.config.prefix, %error, "cache not writable");

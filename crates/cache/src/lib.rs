@@ -1,12 +1,17 @@
 //! The cache: never the truth, never in the way of it.
 //!
-//! [`Cache`] is a small trait over bytes ([`Memory`] keeps them in the process); [`CacheAside`] is how services use it: look in the
+//! [`Cache`] is a small trait over bytes ([`Memory`] keeps them in the process, [`redis::SharedCache`] in Redis for all replicas);
+//! [`CacheAside`] is how services use it: look in the
 //! cache, load what is missing, once for all who ask at the same time.
 //!
 //! Every value has a *version*, and the cache never goes back: a value older than what a key has seen is refused, and
 //! invalidation leaves a floor behind, below which nothing is taken. So a reader that was slow cannot put old data over new.
 //! Where data has no version of its own, because it is made of many rows, the instant before the load began does as one:
 //! [`CacheAside::now`] gives it, and an invalidation is made with [`CacheAside::now`] too.
+//!
+//! Who writes says so twice: [before](CacheAside::announce) the write, so that nothing old can be left behind where the writer does not
+//! live to say it again or does not know what became of the write, and [after](CacheAside::invalidate) it, so that readers from then on
+//! do not join loads from before.
 //!
 //! ```
 //! # use cache::*;
@@ -72,10 +77,11 @@ pub struct Entry {
     pub expires_at: Timestamp,
     /// How long it took to load: what dear values are refreshed early by.
     pub load_time: Duration,
+    /// In which [epoch](Cache::epoch) of the cache its load began.
+    pub epoch: u64,
 }
 
-/// A cache of bytes. All three operations are atomic for a key. It may forget anything at any time, at the latest when its time has
-/// come.
+/// A cache of bytes. What is done with a key is atomic. It may forget anything at any time, at the latest when its time has come.
 #[async_trait]
 pub trait Cache: Send + Sync + 'static {
     /// The value of a key.
@@ -88,4 +94,16 @@ pub trait Cache: Send + Sync + 'static {
     /// Removes a value below `floor` and takes no value below `floor` until `until`: the tombstone of a deletion or invalidation.
     /// Never lowers a floor. A value at `floor` or above stays.
     async fn remove(&self, key: &str, floor: i64, until: Timestamp) -> Result<(), Error>;
+
+    /// The epoch that a load belongs to which begins now. A cache that may have missed a removal begins another, and then neither has
+    /// nor takes what was loaded before.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// Asks to be the one who refreshes a value before it expires: of all replicas that ask within `hold`, one may. Within a process
+    /// the caller sees to it.
+    async fn claim(&self, _key: &str, _hold: Duration) -> Result<bool, Error> {
+        Ok(true)
+    }
 }

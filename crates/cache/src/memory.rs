@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What an entry costs beside its key and value, about.
-const OVERHEAD: usize = 160;
+pub(crate) const OVERHEAD: usize = 160;
 
 /// A cache in the process's memory, bounded by bytes; what is used seldom and was not used lately goes first (W-TinyLFU).
 pub struct Memory {
@@ -156,6 +156,7 @@ mod tests {
             value: Bytes::from_static(b"value"),
             expires_at: Timestamp(expires_at),
             load_time: Duration::ZERO,
+            epoch: 0,
         }
     }
 

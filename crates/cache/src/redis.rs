@@ -3,10 +3,12 @@
 //! It is asked once, for a short time, and never waited for while it is not there: after a request that failed, others fail at once, until
 //! one a second has tried again and got an answer. Whoever calls must have another way.
 
+mod cache;
 mod gate;
 mod options;
 mod quota;
 
+pub use cache::SharedCache;
 pub use options::{Access, Options};
 pub use quota::{Quota, Taken};
 
@@ -24,7 +26,13 @@ const QUEUE: usize = 10_000;
 /// How long after a failure the next request is made.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long the server may be silent before the connection is made anew.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long a connection may take.
+const CONNECTING: Duration = Duration::from_secs(1);
+/// How many milliseconds after one that failed the next connection is tried.
+const RECONNECT_AFTER: u32 = 100;
+/// How many news of changes may wait to be read.
+const NEWS: usize = 1024;
 
 /// A connection to one server, which many tasks share.
 pub struct Redis {
@@ -50,8 +58,8 @@ impl Redis {
             ..Config::default()
         };
         let connection = ConnectionConfig {
-            connection_timeout: Duration::from_secs(2),
-            internal_command_timeout: Duration::from_secs(2),
+            connection_timeout: CONNECTING,
+            internal_command_timeout: CONNECTING,
             // A script that takes from a quota takes twice when it is sent twice.
             max_command_attempts: 1,
             max_command_buffer_len: QUEUE,
@@ -61,13 +69,16 @@ impl Redis {
             unresponsive: UnresponsiveConfig { max_timeout: Some(SILENCE), interval: SILENCE / 4 },
             ..ConnectionConfig::default()
         };
-        let performance =
-            PerformanceConfig { default_command_timeout: options.timeout, ..PerformanceConfig::default() };
+        let performance = PerformanceConfig {
+            default_command_timeout: options.timeout,
+            broadcast_channel_capacity: NEWS,
+            ..PerformanceConfig::default()
+        };
         let client = Builder::from_config(config)
             .set_connection_config(connection)
             .set_performance_config(performance)
-            // For ever; between 100 ms and 2 s apart.
-            .set_policy(ReconnectPolicy::new_exponential(0, 100, 2_000, 2))
+            // For ever, and all replicas about as soon: who is back early waits for the others (`cache::contact`).
+            .set_policy(ReconnectPolicy::new_constant(0, RECONNECT_AFTER))
             .build()
             .map_err(|source| error("connect", source))?;
         drop(client.on_error(|(error, _)| async move {

@@ -141,6 +141,7 @@ async fn bytes_of_another_release_are_loaded_anew() {
         value: Bytes::from_static(b"not eight bytes"),
         expires_at: clock.now().plus(Duration::from_mins(1)),
         load_time: Duration::ZERO,
+        epoch: 0,
     };
     aside.inner.cache.put("test/acme/42", entry).await.unwrap();
     assert_eq!(aside.get_or_load(KEY, || found(1)).await.unwrap(), 1);

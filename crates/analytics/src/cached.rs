@@ -53,6 +53,11 @@ impl ScoreCache {
         self.0.get_or_load(&key(tenant, client), load).await
     }
 
+    /// Another version of the row is about to be written: whatever becomes of that, older ones are not shown any more.
+    pub(crate) async fn changes(&self, tenant: &TenantId, standing: &Standing) {
+        self.0.announce(&key(tenant, &standing.client), standing.version).await;
+    }
+
     /// Another version of the row was written: older ones are not shown any more.
     pub(crate) async fn changed(&self, tenant: &TenantId, standing: &Standing) {
         self.0.invalidate(&key(tenant, &standing.client), standing.version).await;

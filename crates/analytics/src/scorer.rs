@@ -56,6 +56,7 @@ impl Scorer {
             if after.pending.is_some() && intents.is_none() {
                 intents = Some(self.news.intend(tenant, client).await?);
             }
+            self.cache.changes(tenant, &after).await;
             if !self.scores.replace(tenant, before.as_ref(), &after).await? {
                 continue;
             }

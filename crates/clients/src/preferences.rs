@@ -107,6 +107,8 @@ impl Preferences {
                 version: before.version + 1,
                 client_since: client.created_at.millis(),
             };
+            // Before: whatever becomes of the write, what was there is not shown after it.
+            self.cache.announce(&key(tenant, id), after.version).await;
             if self.write(tenant, id, before.version, &after).await? {
                 let written = Loaded { version: after.version, value: after.clone() };
                 self.cache.put(&key(tenant, id), written).await;

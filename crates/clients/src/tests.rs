@@ -69,6 +69,16 @@ impl World {
     }
 
     async fn with_clock(store: Arc<dyn Store>, under: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        let cache = Arc::new(cache::Memory::new(clock.clone(), 1 << 20));
+        Self::with_cache(store, under, clock, cache).await
+    }
+
+    async fn with_cache(
+        store: Arc<dyn Store>,
+        under: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        cache: Arc<dyn cache::Cache>,
+    ) -> Self {
         let bus = bus::Embedded::open(under, clock.clone(), topic::ALL).await.unwrap();
         let outbox = Outbox::new(store.clone(), clock.clone(), "test");
         let (cipher, cursors) = keys();
@@ -79,7 +89,7 @@ impl World {
             outbox: outbox.clone(),
             lists: store::list::Lists::new(store, clock.clone()),
             keys: idempotency::Keys::new(keys_store, clock.clone(), idempotency::Sharing::Alone).unwrap(),
-            cache: Arc::new(cache::Memory::new(clock.clone(), 1 << 20)),
+            cache,
             cipher,
             cursors,
             policy: Arc::new(policy::Policy::new().unwrap()),

@@ -27,6 +27,7 @@ pub struct Faulty {
     faults: Faults,
     state: AtomicU64,
     down: Mutex<Option<&'static str>>,
+    silent: Mutex<Option<&'static str>>,
 }
 
 /// What happens to a write.
@@ -39,12 +40,17 @@ enum Fate {
 impl Faulty {
     /// Puts faults in front of a store. Equal seeds and equal calls give equal faults.
     pub fn new(store: Arc<dyn Store>, faults: Faults, seed: u64) -> Self {
-        Self { store, faults, state: AtomicU64::new(seed), down: Mutex::default() }
+        Self { store, faults, state: AtomicU64::new(seed), down: Mutex::default(), silent: Mutex::default() }
     }
 
     /// From now on conditional writes to this table time out, undone; to none with `None`.
     pub fn take_down(&self, table: Option<&'static str>) {
         *self.down.lock().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// From now on conditional writes to this table are done and never answered, as to a process that is killed there; none with `None`.
+    pub fn silence(&self, table: Option<&'static str>) {
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
     /// 0 to 99, from SplitMix64.
@@ -109,6 +115,11 @@ impl Store for Faulty {
     async fn cas(&self, cas: Cas) -> Result<Outcome, Error> {
         if *self.down.lock().unwrap_or_else(PoisonError::into_inner) == Some(cas.table.name) {
             return Err(Error::Timeout { operation: "conditional write", source: None });
+        }
+        let silent = *self.silent.lock().unwrap_or_else(PoisonError::into_inner) == Some(cas.table.name);
+        if silent {
+            drop(self.store.cas(cas).await?);
+            return std::future::pending().await;
         }
         match self.fate() {
             Fate::Done => self.store.cas(cas).await,

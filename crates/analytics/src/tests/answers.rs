@@ -6,9 +6,11 @@ use super::world::{NOW, TENANT, World, changed, eventually, open};
 use crate::Config;
 use api::analytics::{v1, v2};
 use risk::Model;
-use riskmesh_core::{Error, ErrorCode};
+use riskmesh_core::{ClientId, Error, ErrorCode, TenantId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use store::faulty::{Faults, Faulty};
 use testkit::service::code;
 
 /// A world with clients "1" to "n".
@@ -214,5 +216,25 @@ async fn a_simulation_scores_by_another_model_and_changes_nothing() {
     let missing =
         v1::SimulateAnalyticsRequest { client_id: "9".into(), ..v1::SimulateAnalyticsRequest::default() };
     assert_eq!(code(&world.simulate(missing).await.unwrap_err()), ErrorCode::ClientNotFound);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn when_a_replica_dies_with_its_write_the_score_from_before_is_not_shown() {
+    let (directory, fake) = (tempfile::tempdir().unwrap(), Arc::new(Fake::default()));
+    let faulty = Arc::new(Faulty::new(Arc::new(open(directory.path())), Faults::default(), 1));
+    let world = World::start_on(faulty.clone(), &fake, &Config::default()).await;
+    world.put_client("7", "IE").await;
+    world.caught_up().await;
+    let low = world.risk("7").await.risk.unwrap().score;
+    assert!(low < 85);
+    // It is scored again by whom the answer never reaches; the cache goes on.
+    fake.put_client(TENANT, client("7", "KP", NOW));
+    faulty.silence(Some(crate::tables::SCORES.name));
+    let (tenant, id) = (TenantId::new(TENANT).unwrap(), ClientId::new("7").unwrap());
+    let scoring = world.consume().scorer.score(&tenant, &id);
+    assert!(tokio::time::timeout(Duration::from_millis(500), scoring).await.is_err());
+    faulty.silence(None);
+    assert_eq!(world.risk("7").await.risk.unwrap().score, 85);
     world.stop().await;
 }

@@ -73,3 +73,21 @@ async fn a_client_of_a_deleted_ones_id_does_not_have_its_preferences() {
     let (set, tag) = world.prefer("7", "fr", Some("\"v1\"")).await.unwrap();
     assert_eq!((set.language.as_str(), tag.as_str()), ("fr", "\"v2\""));
 }
+
+#[tokio::test]
+async fn when_a_replica_dies_with_its_write_another_one_does_not_show_what_was_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let clock = Arc::new(SystemClock);
+    let cache = Arc::new(cache::Memory::new(clock.clone(), 1 << 20));
+    let faulty = Arc::new(Faulty::new(store.clone(), Faults::default(), 1));
+    let one = World::with_cache(faulty.clone(), store.clone(), clock.clone(), cache.clone()).await;
+    let two = World::with_cache(store.clone(), store, clock, cache).await;
+    one.create_client("7").await.unwrap();
+    one.prefer("7", "de", None).await.unwrap();
+    assert_eq!(two.preferences("7").await.unwrap().0.language, "de", "from the cache");
+    faulty.silence(Some(crate::tables::CLIENT_PREFERENCES.name));
+    let unheard = tokio::time::timeout(Duration::from_millis(500), one.prefer("7", "fr", None)).await;
+    assert!(unheard.is_err());
+    assert_eq!(two.preferences("7").await.unwrap().0.language, "fr");
+}

@@ -18,6 +18,9 @@ const KEYS: usize = 4;
 /// How old the layer in front may be, and some time for a busy machine.
 const LAYER: Duration = Duration::from_millis(1100);
 
+/// After an outage of more than this all writers have given Redis up, and written.
+const LONG: Duration = Duration::from_millis(3500);
+
 #[derive(Clone, Copy, Debug)]
 struct Version(i64);
 
@@ -56,6 +59,8 @@ struct World {
     /// How old a value may be.
     lag: Duration,
     over: AtomicBool,
+    /// Nobody writes: what was there before an outage is not replaced by what comes after it.
+    quiet: AtomicBool,
     reads: AtomicUsize,
     loads: AtomicUsize,
     writes: AtomicUsize,
@@ -82,6 +87,7 @@ impl World {
             asides,
             lag: if local_bytes > 0 { LAYER } else { Duration::ZERO },
             over: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             reads: AtomicUsize::new(0),
             loads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
@@ -138,7 +144,9 @@ impl World {
                 tasks.spawn(async move {
                     let mut pause = 5 + key as u64;
                     while !this.over.load(Ordering::SeqCst) {
-                        this.write(replica, key).await;
+                        if !this.quiet.load(Ordering::SeqCst) {
+                            this.write(replica, key).await;
+                        }
                         pause = pause * 7 % 97;
                         tokio::time::sleep(Duration::from_millis(pause)).await;
                     }
@@ -146,6 +154,16 @@ impl World {
             }
         }
         tasks
+    }
+
+    /// Once the cache is used again it is read for a while before anybody writes.
+    async fn read_only(&self) {
+        eventually("both replicas use the cache again", async || {
+            self.caches.iter().all(|cache| cache.is_in_use())
+        })
+        .await;
+        pass(Duration::from_millis(500)).await;
+        self.quiet.store(false, Ordering::SeqCst);
     }
 
     async fn end(self: &Arc<Self>, mut tasks: JoinSet<()>) {
@@ -184,8 +202,10 @@ async fn killed(name: &str, local_bytes: u64, away: Duration) {
         pass(Duration::from_millis(1500)).await;
         server.kill().unwrap();
         pass(away).await;
+        world.quiet.store(away > LONG, Ordering::SeqCst);
         server = start(&dir);
-        pass(Duration::from_secs(4)).await;
+        pass(Duration::from_secs(2)).await;
+        world.read_only().await;
     }
     world.end(tasks).await;
     server.stop().unwrap();
@@ -195,12 +215,15 @@ async fn paused(name: &str, local_bytes: u64) {
     let server = start(&fresh(name));
     let world = World::new(&server, local_bytes).await;
     let tasks = world.start();
-    for away in [300, 900, 1400, 1700, 3500] {
+    for away in [300, 900, 1400, 1700, 4000] {
         pass(Duration::from_secs(1)).await;
         server.pause().unwrap();
-        pass(Duration::from_millis(away)).await;
+        let away = Duration::from_millis(away);
+        pass(away).await;
+        world.quiet.store(away > LONG, Ordering::SeqCst);
         server.resume().unwrap();
-        pass(Duration::from_secs(4)).await;
+        pass(Duration::from_secs(2)).await;
+        world.read_only().await;
     }
     world.end(tasks).await;
     server.stop().unwrap();
@@ -213,7 +236,7 @@ async fn killed_and_there_again_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_and_away_for_long() {
-    killed("killed-long", 0, Duration::from_secs(3)).await;
+    killed("killed-long", 0, Duration::from_secs(4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,10 +265,12 @@ async fn set_back_to_what_it_had_seconds_ago() {
     copy(&files, &then);
     pass(Duration::from_millis(1500)).await;
     server.kill().unwrap();
+    world.quiet.store(true, Ordering::SeqCst);
     std::fs::remove_dir_all(&files).unwrap();
     std::fs::rename(&then, &files).unwrap();
     let server = start(&dir);
     pass(Duration::from_secs(2)).await;
+    world.read_only().await;
     world.end(tasks).await;
     server.stop().unwrap();
 }

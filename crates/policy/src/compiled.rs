@@ -1,11 +1,10 @@
 //! Role x method, asked of Cedar once and kept as an array.
 
-use crate::engine::{Denied, Engine, Invalid, Resource, workload};
+use crate::engine::{Caller, Engine, Invalid};
 use api::Method;
 use api::method::METHODS;
 use authn::{Claims, Role};
-use riskmesh_core::{Error, ErrorCode, Result, TenantId};
-use std::fmt;
+use riskmesh_core::{Error, ErrorCode, Result};
 
 /// The workloads of the mesh, by their roles, and whoever runs it: the subjects `service:<workload>` that can be allowed anything.
 pub const WORKLOADS: [&str; 12] = [
@@ -33,28 +32,20 @@ struct Row {
 }
 
 /// The compiled policy; share it in an `Arc`.
+#[derive(Debug)]
 pub struct Policy {
-    engine: Engine,
     /// By place in [`METHODS`].
     rows: Box<[Row]>,
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("methods", &self.rows.len()).finish_non_exhaustive()
-    }
 }
 
 impl Policy {
     /// Reads, checks and compiles the policies. An error is a defect of the build, not of its configuration.
     pub fn new() -> Result<Self, Invalid> {
-        let guarded = METHODS.iter().filter(|method| !method.public);
-        let mut permissions: Vec<&'static str> = guarded.map(|method| method.permission).collect();
-        permissions.sort_unstable();
-        permissions.dedup();
-        let engine = Engine::new(&permissions)?;
-        let rows = METHODS.iter().map(|method| row(&engine, method.permission)).collect();
-        Ok(Self { engine, rows })
+        let engine = Engine::new()?;
+        let row = |method: &Method| {
+            if method.public { Ok(Row::default()) } else { row(&engine, method.permission) }
+        };
+        Ok(Self { rows: METHODS.iter().map(row).collect::<Result<_, Invalid>>()? })
     }
 
     /// Whether the caller may call the method at all: its role allows it and its scopes do not exclude it, or the method is public,
@@ -78,13 +69,6 @@ impl Policy {
             Err(Error::new(ErrorCode::PermissionDenied))
         }
     }
-
-    /// Whether the caller may use a permission on one resource, decided by Cedar: its tenant, its role, its scopes, who owns it.
-    ///
-    /// The caller of this function answers [`Denied`] as if the resource did not exist; see there.
-    pub fn resource(&self, claims: &Claims, permission: &str, resource: &Resource<'_>) -> Result<(), Denied> {
-        self.engine.decide(claims, permission, resource)
-    }
 }
 
 /// The place of a method in [`METHODS`], from its address: methods exist nowhere else.
@@ -94,37 +78,25 @@ fn index(method: &Method) -> Option<usize> {
     METHODS.get(index).is_some_and(|known| std::ptr::eq(known, method)).then_some(index)
 }
 
-/// Asks Cedar for every kind of caller, about a resource of its own tenant.
-fn row(engine: &Engine, permission: &'static str) -> Row {
+/// The subject's workload: `service:analytics` is `analytics`.
+fn workload(claims: &Claims) -> Option<&str> {
+    (claims.role == Role::Service).then(|| claims.sub.strip_prefix("service:")).flatten()
+}
+
+/// Asks Cedar for every kind of caller.
+fn row(engine: &Engine, permission: &str) -> Result<Row, Invalid> {
     let mut row = Row::default();
-    // Which tenant does not matter: caller and resource are of the same.
-    let Ok(tenant) = TenantId::new("t") else { return row };
-    let ask = |role: Role, sub: &str| {
-        let claims = Claims {
-            sub: sub.to_owned(),
-            user_id: None,
-            role,
-            tenant: tenant.clone(),
-            // A client has what its scopes say: whether a scope may give it this is the question.
-            scope: if role == Role::Client { vec![permission.to_owned()] } else { Vec::new() },
-            client_id: None,
-            iss: String::new(),
-            aud: Vec::new(),
-            iat: 0,
-            nbf: 0,
-            exp: 0,
-            jti: String::new(),
-        };
-        let resource = Resource { tenant: tenant.as_str(), kind: "any", id: "any" };
-        engine.decide(&claims, permission, &resource).is_ok()
-    };
     for role in Role::ALL {
-        row.roles[role as usize] = role != Role::Service && ask(role, role.name());
+        // A client has what its scopes say: whether a scope may give it this is the question.
+        let scope: &[&str] = if role == Role::Client { &[permission] } else { &[] };
+        row.roles[role as usize] =
+            role != Role::Service && engine.decide(Caller { role, workload: None, scope }, permission)?;
     }
     for (allowed, workload) in row.workloads.iter_mut().zip(WORKLOADS) {
-        *allowed = ask(Role::Service, &format!("service:{workload}"));
+        let caller = Caller { role: Role::Service, workload: Some(workload), scope: &[] };
+        *allowed = engine.decide(caller, permission)?;
     }
-    row
+    Ok(row)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use authn::Role;
 use http::Method;
 use std::fmt::Write as _;
 use std::path::Path;
+use testkit::signer::Signer;
 
 #[tokio::test]
 async fn token_prints_a_token_and_nothing_else() {
@@ -142,6 +143,29 @@ fn doctor_finds_nothing_wrong_with_a_new_directory() {
     ];
     let (ok, out, _) = output(&args);
     assert!(ok && !out.contains("BAD"), "{out}");
+}
+
+#[test]
+fn doctor_takes_a_portfolio_model_only_from_the_key_that_is_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, config) = (dir.path().join("portfolio.toml"), dir.path().join("riskmesh.toml"));
+    std::fs::write(&model, include_str!("../../models/portfolio-1.toml")).unwrap();
+    let (ours, other) = (Signer::new().unwrap(), Signer::new().unwrap());
+    let doctor = |signer: &Signer| {
+        let settings = format!(
+            "data-dir = {:?}\nadmin-listen = \"127.0.0.1:0\"\n[edge]\nlisten = \"127.0.0.1:0\"\n[market]\nmodel = {model:?}\nsigned-by = {:?}\n",
+            dir.path().join("data"),
+            signer.public_key(),
+        );
+        std::fs::write(&config, settings).unwrap();
+        let (ok, out, _) = output(&["doctor", "--config", config.to_str().unwrap()]);
+        assert_eq!(ok, !out.contains("BAD"), "{out}");
+        out
+    };
+    assert!(doctor(&ours).contains("BAD   model of portfolio risk: market.model"), "no signature");
+    ours.sign(&model).unwrap();
+    assert!(doctor(&ours).contains("ok    model of portfolio risk is valid"));
+    assert!(doctor(&other).contains("BAD   model of portfolio risk: market.model"), "another key");
 }
 
 #[test]

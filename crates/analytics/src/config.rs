@@ -1,7 +1,7 @@
 //! What the operator decides about scores.
 
 use crate::reference::Pinned;
-use crate::signature::{self, PublicKey};
+use refdata::signed::{self, PublicKey};
 use risk::fx::FxTable;
 use risk::refdata::CountryLists;
 use risk::{Model, Models, RefData};
@@ -50,15 +50,13 @@ impl Default for Config {
 /// A setting that cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read.
-    #[error("analytics.{key}: read {path}")]
-    Read {
+    /// A file cannot be read, or is not signed by whom it should be.
+    #[error("analytics.{key}")]
+    File {
         /// The setting.
         key: &'static str,
-        /// The file.
-        path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: signed::Error,
     },
     /// A file is not what it should be.
     #[error("analytics.{key}: {path} is not valid")]
@@ -69,16 +67,6 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A file is not signed, or not by whom it should be.
-    #[error("analytics.{key}: {path} is not signed by analytics.signed-by")]
-    Signature {
-        /// The setting.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: signature::Error,
     },
     /// A value is outside what it may be.
     #[error("analytics.{key} is {value}, allowed is {allowed}")]
@@ -164,13 +152,7 @@ impl Config {
 
     /// A file's text, its signature checked where there must be one.
     fn read(&self, key: &'static str, path: &Path) -> Result<String, Error> {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|source| Error::Read { key, path: path.to_owned(), source })?;
-        if let Some(signed_by) = &self.signed_by {
-            let checked = signed_by.check(path, text.as_bytes());
-            checked.map_err(|source| Error::Signature { key, path: path.to_owned(), source })?;
-        }
-        Ok(text)
+        signed::read(path, self.signed_by.as_ref()).map_err(|source| Error::File { key, source })
     }
 }
 
@@ -189,6 +171,8 @@ where
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::error::Error as _;
+    use testkit::signer::Signer;
 
     #[test]
     fn without_settings_the_program_s_own_files_are_used() {
@@ -205,7 +189,8 @@ mod tests {
         let path = directory.path().join("model.toml");
         let config = Config { model: Some(path.clone()), ..Config::default() };
         let error = config.load_model().unwrap_err();
-        assert_eq!(error.to_string(), format!("analytics.model: read {}", path.display()));
+        assert_eq!(error.to_string(), "analytics.model");
+        assert_eq!(error.source().unwrap().to_string(), format!("read {}", path.display()));
         std::fs::write(&path, "version = 1").unwrap();
         assert!(matches!(config.load_model(), Err(Error::Invalid { key: "model", .. })));
         std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
@@ -231,15 +216,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model.toml");
         std::fs::write(&path, Model::BUILTIN).unwrap();
-        let (signed_by, sign) = signature::testing::key();
-        let config = Config { model: Some(path.clone()), signed_by: Some(signed_by), ..Config::default() };
-        assert!(matches!(config.load_model(), Err(Error::Signature { key: "model", .. })), "not signed");
-        std::fs::write(directory.path().join("model.toml.sig"), sign(Model::BUILTIN.as_bytes())).unwrap();
+        let signer = Signer::new().unwrap();
+        let signed_by = Some(PublicKey::try_from(signer.public_key()).unwrap());
+        let config = Config { model: Some(path.clone()), signed_by, ..Config::default() };
+        let unsigned = |result: Result<Model, Error>| {
+            matches!(result, Err(Error::File { key: "model", source: signed::Error::Unsigned { .. } }))
+        };
+        assert!(unsigned(config.load_model()));
+        signer.sign(&path).unwrap();
         config.load_model().unwrap();
         let pinned = config.load_pinned().unwrap();
         assert!(pinned.lists.is_some() && pinned.rates.is_some(), "what is in force is not signed");
         std::fs::write(&path, Model::BUILTIN.replace("scorecard-2", "draft-2")).unwrap();
-        assert!(matches!(config.load_model(), Err(Error::Signature { .. })), "changed after it was signed");
+        let changed = config.load_model();
+        assert!(matches!(changed, Err(Error::File { source: signed::Error::Wrong { .. }, .. })));
     }
 
     #[test]

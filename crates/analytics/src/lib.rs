@@ -25,7 +25,6 @@ mod refresh;
 mod repo;
 mod rpc;
 mod scorer;
-mod signature;
 mod simulate;
 mod sweep;
 mod tables;

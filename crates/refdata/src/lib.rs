@@ -3,6 +3,8 @@
 //! A [`Set`] is all of it at one moment: what ships with the program, and the versioned files of the operator's own in a directory,
 //! read strictly, whole or not at all. [`Live`] keeps the set in force and follows the directory. Read [`set`](Set) first.
 //!
+//! [`signed`] reads the files that an operator may want signed: models, and reference data that settings name.
+//!
 //! In the directory `country-risk-*.toml` are risk lists and `fx-*.toml` are exchange rates, in the formats of `models/refdata/`;
 //! `docs/reference.md` tells operators the rules.
 
@@ -12,6 +14,7 @@ mod history;
 mod live;
 mod rate;
 mod set;
+pub mod signed;
 mod tables;
 
 pub use error::Error;

@@ -269,27 +269,31 @@ impl Config {
         Ok(config)
     }
 
-    /// Takes the files that neither arguments nor a configuration name from how the directory was served last.
+    /// Takes from how the directory was served last what neither arguments nor a configuration name: models and reference data, and the
+    /// keys that they are signed with.
     pub fn as_served(mut self, args: &ServeArgs) -> Result<Self, Error> {
         if args.config.is_some() {
             return Ok(self);
         }
-        let mut served = Self::of(&DataDir { data_dir: Some(self.data_dir.clone()), config: None })?;
-        for (file, served) in self.files().into_iter().zip(served.files()) {
-            *file = file.take().or_else(|| served.take());
-        }
+        let served = Self::of(&DataDir { data_dir: Some(self.data_dir.clone()), config: None })?;
+        let directory = self.reference.directory.take().or(served.reference.directory);
+        self.reference.directory = directory;
+        // No argument says anything of these.
+        (self.analytics, self.market) = (served.analytics, served.market);
         Ok(self)
     }
 
     /// The files and directories of others' that are read.
-    fn files(&mut self) -> [&mut Option<PathBuf>; 5] {
-        [
-            &mut self.analytics.model,
-            &mut self.analytics.country_risk,
-            &mut self.analytics.fx_rates,
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let analytics = &mut self.analytics;
+        let named = [
+            &mut analytics.model,
+            &mut analytics.country_risk,
+            &mut analytics.fx_rates,
             &mut self.reference.directory,
             &mut self.market.model,
-        ]
+        ];
+        named.into_iter().flatten().chain(&mut analytics.drafts)
     }
 
     /// Notes in the data directory how it is served, for commands that follow.
@@ -297,7 +301,7 @@ impl Config {
         let path = self.data_dir.join(SERVED);
         let fail = |source: io::Error| Error::Remember { path: path.clone(), source };
         let mut served = self.clone();
-        for file in served.files().into_iter().flatten() {
+        for file in served.files() {
             // Commands are started elsewhere.
             *file = std::path::absolute(&file).map_err(fail)?;
         }
@@ -400,6 +404,7 @@ mod tests {
         let mut served = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         served.auth.issuer = "bank".into();
         served.analytics.model = Some("models/ours.toml".into());
+        served.analytics.drafts = vec!["models/draft.toml".into()];
         served.reference.directory = Some("reference".into());
         served.market.model = Some("models/portfolio.toml".into());
         served.remember().unwrap();
@@ -407,6 +412,7 @@ mod tests {
         assert_eq!((found.auth.issuer.as_str(), &found.data_dir), ("bank", &served.data_dir));
         assert!(found.reference.directory.unwrap().is_absolute());
         assert!(found.market.model.unwrap().is_absolute());
+        assert!(found.analytics.drafts[0].is_absolute());
         let model = found.analytics.model.unwrap();
         assert!(model.is_absolute() && model.ends_with("models/ours.toml"));
 
@@ -415,6 +421,31 @@ mod tests {
         assert_eq!(on(Some(&file)).unwrap().auth.issuer, "other");
         std::fs::write(dir.path().join(SERVED), "unknown = 1").unwrap();
         assert!(matches!(on(None), Err(Error::Parse { .. })));
+    }
+
+    #[test]
+    fn what_a_directory_is_served_with_is_taken_with_the_keys_it_is_signed_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut served = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        served.analytics.model = Some("/models/ours.toml".into());
+        served.analytics.signed_by = Some("1".repeat(64).try_into().unwrap());
+        served.market.model = Some("/models/portfolio.toml".into());
+        served.market.signed_by = Some("2".repeat(64).try_into().unwrap());
+        served.reference.directory = Some("/reference".into());
+        served.remember().unwrap();
+        let on = |args: ServeArgs| {
+            let args = ServeArgs { data_dir: Some(dir.path().to_owned()), ..args };
+            Config::load(&args).unwrap().as_served(&args).unwrap()
+        };
+        let found = on(ServeArgs::default());
+        assert_eq!((&found.analytics, &found.market), (&served.analytics, &served.market));
+        assert_eq!(found.reference, served.reference);
+        let named = on(ServeArgs { reference_dir: Some("other".into()), ..ServeArgs::default() });
+        assert_eq!((named.reference.directory.unwrap(), named.market), ("other".into(), served.market));
+        let file = dir.path().join("other.toml");
+        std::fs::write(&file, "").unwrap();
+        let configured = on(ServeArgs { config: Some(file), ..ServeArgs::default() });
+        assert_eq!(configured.market, market::Config::default(), "a configuration says all of it");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use riskmesh_core::SystemClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Checks configuration, keys, data directory and ports; fails where one of them would stop a start. Files that nothing names are those
-/// that the directory was served with.
+/// Checks configuration, keys, data directory and ports; fails where one of them would stop a start. Files that nothing names, and the
+/// keys that they are signed with, are those that the directory was served with.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let mut report = Report::default();
     let config = Config::load(args).and_then(|config| config.as_served(args));

@@ -1,6 +1,8 @@
-//! What tests share: processes (started, waited for by what they print, killed as a crash would), and calls of a [`service`].
+//! What tests share: processes (started, waited for by what they print, killed as a crash would), calls of a [`service`], and a
+//! [`signer`] of files.
 
 pub mod service;
+pub mod signer;
 
 use anyhow::{Context as _, bail};
 use std::ffi::OsStr;

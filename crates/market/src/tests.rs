@@ -6,6 +6,8 @@ mod fake;
 mod golden;
 mod prices;
 mod risk;
+mod sandbox;
+mod worked_example;
 
 use crate::{Config, Deps, Service, TABLES};
 use api::market::v1::instruments_service_server::InstrumentsService as _;

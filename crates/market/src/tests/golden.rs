@@ -1,11 +1,9 @@
 //! The risk of the generated sandbox's portfolios against what numpy and pandas compute from the same data: tests/portfolio/golden.py,
 //! whose result is checked in, so that this needs no Python.
 
-use ::risk::portfolio::{
-    Analysis, Book, Exposure, Instrument, Market, Minor, Model, Price, Quantity, Tail, Zone, analyse,
-};
-use ::risk::{Currency, Day};
-use generate::{Market as Generated, MarketPlan};
+use super::sandbox::Sandbox;
+use ::risk::Day;
+use ::risk::portfolio::{Analysis, Exposure, Minor, Model, Tail, Zone};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -26,17 +24,6 @@ fn within(tolerance: f64, what: &str, told: Minor, computed: &Value) {
     let computed = computed.as_f64().unwrap();
     let off = (told.0 as f64 / 100.0 - computed).abs();
     assert!(off < tolerance, "{what}: told {}, computed {computed}", told.0);
-}
-
-fn instruments(market: &Generated) -> BTreeMap<Box<str>, Instrument> {
-    let one = |index| {
-        let generate::Instrument { id, currency, country, sector, .. } = market.instrument(index);
-        // Ten-thousandths, in 10^-8.
-        let prices =
-            market.prices(index).map(|price| (price.day, Price(price.price as i64 * 10_000))).collect();
-        (id.into(), Instrument { currency, country: Some(country), sector: Some(sector.into()), prices })
-    };
-    (0..market.plan().instruments).map(one).collect()
 }
 
 fn groups(what: &str, told: &[Exposure], computed: &Value) {
@@ -111,25 +98,12 @@ fn compare(told: &Analysis, model: &Model, computed: &Value) {
 fn the_sandbox_s_risk_is_what_numpy_and_pandas_compute() {
     let golden: Value =
         serde_json::from_str(include_str!("../../../../tests/portfolio/golden.json")).unwrap();
-    let end = Day::parse(END).unwrap().start_ms();
-    let market = Generated::new(MarketPlan::sandbox(1, end)).unwrap();
-    let (instruments, reference, model) =
-        (instruments(&market), refdata::Set::builtin().unwrap(), Model::builtin().unwrap());
-    assert_eq!(golden.as_object().unwrap().len() as u32, market.plan().portfolios);
-    for index in 0..market.plan().portfolios {
-        let portfolio = market.portfolio(index);
+    let sandbox = Sandbox::until(Day::parse(END).unwrap());
+    assert_eq!(golden.as_object().unwrap().len() as u32, sandbox.market.plan().portfolios);
+    for index in 0..sandbox.market.plan().portfolios {
+        let portfolio = sandbox.market.portfolio(index);
         let computed = &golden[&portfolio.id];
         assert_eq!(computed["base"], portfolio.base.as_str());
-        let mut book = Book::default();
-        for trade in market.trades(index) {
-            let units = i128::from(trade.quantity) * 1_000_000;
-            let quantity = Quantity(if trade.buy { units } else { -units });
-            book.add(&trade.price.instrument, trade.counterparty.as_deref().unwrap_or_default(), quantity);
-        }
-        let base = Currency::new(portfolio.base.as_str()).unwrap();
-        let known = Market { base, instruments: &instruments, fx: reference.rates() };
-        let as_of =
-            instruments.values().filter_map(|one| one.prices.last()).map(|(day, _)| *day).max().unwrap();
-        compare(&analyse(&model, &known, &book, as_of).unwrap(), &model, computed);
+        compare(&sandbox.analysis(index), &sandbox.model, computed);
     }
 }

@@ -1,33 +1,11 @@
 //! What survives: restarts, and kill -9 at any moment.
 
+use crate::scoring::{generate, mapping, scores};
 use crate::support::{Server, riskmesh};
 use authn::Role;
 use http::Method;
-use riskmesh::http_client::Http;
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 use testkit::{Process, run};
-
-/// Client to (score, state hash) of a whole tenant.
-async fn scores(server: &Server, tenant: &str) -> BTreeMap<String, (Value, Value)> {
-    let mut http: Http = server.as_role(Role::Analyst, tenant).await;
-    let mut all = BTreeMap::new();
-    let mut path = "/v2/analytics?limit=1000".to_owned();
-    loop {
-        let page = http.call(Method::GET, &path, &[], None).await.unwrap();
-        assert_eq!(page.status, 200, "{:#}", page.body);
-        for item in page.body["analytics"].as_array().unwrap() {
-            let id = item["clientId"].as_str().unwrap().to_owned();
-            all.insert(id, (item["risk"]["score"].clone(), item["stateHash"].clone()));
-        }
-        match page.body["page"]["nextCursor"].as_str() {
-            Some(cursor) => path = format!("/v2/analytics?limit=1000&cursor={cursor}"),
-            None => return all,
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_restart_finds_everything_as_it_was() {
@@ -49,24 +27,6 @@ async fn a_restart_finds_everything_as_it_was() {
     assert_eq!(admin.call(Method::GET, "/v1/clients/424242", &[], None).await.unwrap().status, 200);
 }
 
-fn generate(dir: &Path) -> String {
-    let file = dir.join("transactions.csv").to_str().unwrap().to_owned();
-    let args = [
-        "generate",
-        "transactions",
-        "--seed",
-        "3",
-        "--clients",
-        "200",
-        "--transactions",
-        "40000",
-        "--output",
-        &file,
-    ];
-    assert!(run(riskmesh(), &args, &[]).unwrap().status.success());
-    file
-}
-
 fn import_args<'a>(file: &'a str, mapping: &'a str, data: &'a str) -> [&'a str; 7] {
     ["import", "transactions", file, "--mapping", mapping, "--data-dir", data]
 }
@@ -74,18 +34,15 @@ fn import_args<'a>(file: &'a str, mapping: &'a str, data: &'a str) -> [&'a str; 
 #[tokio::test]
 async fn an_import_that_is_killed_again_and_again_ends_in_the_same_state() {
     let dir = tempfile::tempdir().unwrap();
-    let file = generate(dir.path());
-    let mapping = dir.path().join("mapping.toml");
-    let natural = include_str!("../../crates/riskmesh/src/import/natural.toml");
-    std::fs::write(&mapping, format!("missing-accounts = \"create\"\n{natural}")).unwrap();
-    let mapping = mapping.to_str().unwrap();
+    let file = generate(dir.path(), 200, 40_000);
+    let mapping = mapping(dir.path());
 
     let undisturbed = dir.path().join("undisturbed");
-    let output = run(riskmesh(), &import_args(&file, mapping, undisturbed.to_str().unwrap()), &[]).unwrap();
+    let output = run(riskmesh(), &import_args(&file, &mapping, undisturbed.to_str().unwrap()), &[]).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let killed = dir.path().join("killed");
-    let args = import_args(&file, mapping, killed.to_str().unwrap());
+    let args = import_args(&file, &mapping, killed.to_str().unwrap());
     let mut kills = 0;
     for wait in [30, 90, 160, 250, 400, 600, 900] {
         let mut process = Process::start(riskmesh(), &args, &[]).unwrap();

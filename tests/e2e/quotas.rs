@@ -1,22 +1,14 @@
 //! Quotas that processes share through a real Redis.
 
 use crate::support::{Server, eventually};
+use crate::world::copy;
 use http::Method;
 use riskmesh::http_client::Http;
 use servers::Engine;
-use std::path::Path;
 
 async fn status(server: &Server, token: &str) -> u16 {
     let mut http = Http::connect(server.edge, Some(token.to_owned())).await.unwrap();
     http.call(Method::GET, "/v1/clients", &[], None).await.unwrap().status
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,10 +45,12 @@
 
 mod aside;
 mod memory;
+mod off;
 pub mod redis;
 
 pub use aside::{CacheAside, Config, Loaded, Value};
 pub use memory::Memory;
+pub use off::Off;
 
 use async_trait::async_trait;
 use bytes::Bytes;

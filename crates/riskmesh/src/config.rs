@@ -1,9 +1,15 @@
 //! Configuration: defaults, then the file, then `RISKMESH_*`, then flags. It is strict: an unknown key or a value out of range ends
 //! the process before it binds a port, naming the key, the value and what is allowed.
 
+mod bus;
+mod network;
 mod redis;
+mod store;
 
-pub use redis::{Redis, SetUpError};
+pub use bus::{Bus, Engine as BusEngine, Kafka};
+pub use network::SetUpError;
+pub use redis::Redis;
+pub use store::{Cql, Engine as StoreEngine, Store};
 
 use crate::cli::{DataDir, NodeRole, ServeArgs};
 use crate::note;
@@ -40,9 +46,11 @@ pub struct Config {
     pub market: market::Config,
     /// Logs and traces.
     pub telemetry: Telemetry,
-    /// The embedded store.
+    /// Where everything is kept.
     pub store: Store,
-    /// What replicas share.
+    /// Where events go.
+    pub bus: Bus,
+    /// What replicas share and can do without.
     pub redis: Redis,
 }
 
@@ -99,14 +107,6 @@ impl From<LogFormat> for telemetry::Format {
     }
 }
 
-/// The embedded store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Store {
-    /// Memory for blocks read from disk, in MiB.
-    pub cache_mib: u64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -121,6 +121,7 @@ impl Default for Config {
             market: market::Config::default(),
             telemetry: Telemetry::default(),
             store: Store::default(),
+            bus: Bus::default(),
             redis: Redis::default(),
         }
     }
@@ -143,15 +144,9 @@ impl Default for Telemetry {
         Self {
             log_format: LogFormat::Text,
             request_log: true,
-            log_filter: "info,fjall=warn,fred=error,lsm_tree=warn".into(),
+            log_filter: "info,fjall=warn,fred=error,lsm_tree=warn,rskafka=warn,scylla=error".into(),
             otlp_endpoint: String::new(),
         }
-    }
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { cache_mib: 256 }
     }
 }
 
@@ -269,8 +264,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Takes from how the directory was served last what neither arguments nor a configuration name: models and reference data, and the
-    /// keys that they are signed with.
+    /// Takes from how the directory was served last what neither arguments nor a configuration name: the engines, models and reference
+    /// data, and the keys that they are signed with.
     pub fn as_served(mut self, args: &ServeArgs) -> Result<Self, Error> {
         if args.config.is_some() {
             return Ok(self);
@@ -280,6 +275,7 @@ impl Config {
         self.reference.directory = directory;
         // No argument says anything of these.
         (self.analytics, self.market) = (served.analytics, served.market);
+        (self.store, self.bus, self.redis) = (served.store, served.bus, served.redis);
         Ok(self)
     }
 
@@ -292,6 +288,11 @@ impl Config {
             &mut analytics.fx_rates,
             &mut self.reference.directory,
             &mut self.market.model,
+            &mut self.store.cql.password_file,
+            &mut self.store.cql.tls_ca,
+            &mut self.bus.kafka.password_file,
+            &mut self.redis.password_file,
+            &mut self.redis.tls_ca,
         ];
         named.into_iter().flatten().chain(&mut analytics.drafts)
     }
@@ -343,14 +344,27 @@ impl Config {
         }
         self.edge.check()?;
         self.analytics.check()?;
+        self.store.validate()?;
+        self.bus.validate()?;
         self.redis.validate()?;
+        // The embedded log is this process's own, and groups on Kafka keep their places in a store that all of them see.
+        match (self.store.engine, self.bus.engine) {
+            (StoreEngine::Embedded, BusEngine::Embedded) | (StoreEngine::Cql, BusEngine::Kafka) => {}
+            (StoreEngine::Embedded, BusEngine::Kafka) => {
+                return refuse(
+                    "bus.engine",
+                    "kafka".into(),
+                    "with store.engine = \"embedded\" it is embedded, too",
+                );
+            }
+            (StoreEngine::Cql, BusEngine::Embedded) => {
+                return refuse("bus.engine", "embedded".into(), "with store.engine = \"cql\" it is kafka");
+            }
+        }
         if !self.admin_listen.ip().is_loopback() {
             let allowed =
                 "it asks for no token and has no TLS: it must be a loopback address (127.0.0.1:9901)";
             return refuse("admin-listen", self.admin_listen.to_string(), allowed);
-        }
-        if !(16..=1 << 20).contains(&self.store.cache_mib) {
-            return refuse("store.cache-mib", self.store.cache_mib.to_string(), "16 to 1048576");
         }
         if self.reference.directory.as_ref().is_some_and(|directory| directory.as_os_str().is_empty()) {
             return refuse("reference.directory", String::new(), "the path of a directory");
@@ -376,14 +390,37 @@ mod tests {
     }
 
     #[test]
+    fn the_file_in_the_guide_to_production_is_valid() {
+        let guide = include_str!("../../../docs/production.md");
+        let (_, from) = guide.split_once("```toml\n").unwrap();
+        let (text, _) = from.split_once("```").unwrap();
+        let config = Config::parse(text).unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.store.engine, StoreEngine::Cql);
+    }
+
+    #[test]
     fn an_unknown_key_and_a_wrong_value_are_named() {
         let unknown = Config::parse("admin-lisen = \"127.0.0.1:1\"").unwrap_err();
         assert!(unknown.contains("admin-lisen") && unknown.contains("admin-listen"), "{unknown}");
-        let config = Config { store: Store { cache_mib: 1 }, ..Config::default() };
+        let config = Config { store: Store { cache_mib: 1, ..Store::default() }, ..Config::default() };
         assert_eq!(
             config.validate().unwrap_err().to_string(),
             "configuration key store.cache-mib: 1 is not allowed; 16 to 1048576"
         );
+    }
+
+    #[test]
+    fn events_go_where_others_that_share_the_store_see_them() {
+        let mut config = Config::default();
+        config.store.engine = StoreEngine::Cql;
+        config.store.cql.nodes = vec!["127.0.0.1:9042".into()];
+        assert!(config.validate().unwrap_err().to_string().contains("bus.engine: embedded is not allowed"));
+        config.bus.engine = BusEngine::Kafka;
+        config.bus.kafka.brokers = vec!["127.0.0.1:9092".into()];
+        config.validate().unwrap();
+        config.store.engine = StoreEngine::Embedded;
+        assert!(config.validate().unwrap_err().to_string().contains("bus.engine: kafka is not allowed"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Connection {
         {
             return Ok(Self { channel, authorization, node: None });
         }
-        let node = Node::start(config, Purpose::Command).await?;
+        let node = Box::pin(Node::start(config, Purpose::Command)).await?;
         Ok(Self { channel: node.channel(), authorization, node: Some(node) })
     }
 

@@ -1,10 +1,13 @@
 //! `riskmesh doctor`: what a start would trip over, found before it.
 
 use crate::admin_socket;
+use crate::backends::{self, Backends};
 use crate::cli::ServeArgs;
-use crate::config::Config;
+use crate::config::{Config, StoreEngine};
+use crate::deployment::Deployment;
 use crate::node;
 use crate::secrets::Secrets;
+use authn::Keys;
 use riskmesh_core::SystemClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,30 +50,29 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         report.bad("data directory", &anyhow::anyhow!("{path} is not a directory"));
         return report.end();
     }
-    if node::is_new(&config) {
-        Report::note("data directory", &format!("{} is new: a start makes it", config.data_dir.display()));
-        report.ports(&config);
-        return report.end();
+    match config.store.engine {
+        StoreEngine::Embedded => report.embedded(&config).await,
+        StoreEngine::Cql => report.cluster(&config).await,
     }
-    let keys = node::issuer(&config, Arc::new(SystemClock)).map_err(anyhow::Error::from);
-    let keys = keys.and_then(|_| Ok(Secrets::load(&config.data_dir.join(node::KEYS))?));
-    match keys {
-        Ok(_) => Report::fine("keys", "are there and private"),
-        Err(error) => report.bad("keys", &error),
-    }
-    match admin_socket::connect(&config.data_dir).await {
-        Ok(Some(_)) => {
-            Report::fine("data directory", "is being served");
-            return report.end();
-        }
-        Ok(None) => match node::migrate(&config) {
-            Ok(tables) => Report::fine("store", &format!("opens, with {tables} tables")),
-            Err(error) => report.bad("store", &error.into()),
-        },
-        Err(error) => report.bad("admin socket", &error.into()),
-    }
-    report.ports(&config);
     report.end()
+}
+
+fn keys(config: &Config) -> anyhow::Result<(Arc<Keys>, Secrets)> {
+    // First those that are never made beside others.
+    let secrets = Secrets::load(&config.data_dir.join(node::KEYS))?;
+    let (_, issuer) = node::issuer(config, Arc::new(SystemClock))?;
+    Ok((issuer, secrets))
+}
+
+/// Whether a process with these keys may work on a cluster.
+async fn joins(config: &Config, backends: &Backends) -> anyhow::Result<&'static str> {
+    let deployment = Deployment::new(backends.store.clone());
+    if deployment.is_new().await? {
+        return Ok("are made by the first start");
+    }
+    let (issuer, secrets) = keys(config)?;
+    deployment.check(&secrets.fingerprints, &issuer).await?;
+    Ok("are those of the others")
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<()> {
@@ -94,6 +96,47 @@ impl Report {
     fn bad(&mut self, what: &str, error: &anyhow::Error) {
         self.bad += 1;
         println!("BAD   {what}: {error:#}");
+    }
+
+    /// The data directory with the store that is in it.
+    async fn embedded(&mut self, config: &Config) {
+        if backends::is_new(config) {
+            Self::note("data directory", &format!("{} is new: a start makes it", config.data_dir.display()));
+            return self.ports(config);
+        }
+        match keys(config) {
+            Ok(_) => Self::fine("keys", "are there and private"),
+            Err(error) => self.bad("keys", &error),
+        }
+        match admin_socket::connect(&config.data_dir).await {
+            Ok(Some(_)) => return Self::fine("data directory", "is being served"),
+            Ok(None) => match node::migrate(config).await {
+                Ok(tables) => Self::fine("store", &format!("opens, with {tables} tables")),
+                Err(error) => self.bad("store", &error.into()),
+            },
+            Err(error) => self.bad("admin socket", &error.into()),
+        }
+        self.ports(config);
+    }
+
+    /// The engines that other processes use, too: they are looked at, and not changed.
+    async fn cluster(&mut self, config: &Config) {
+        match Backends::open(config, Arc::new(SystemClock)).await {
+            Ok(backends) => {
+                Self::fine("store and log", "answer, with the tables and topics of this release");
+                match joins(config, &backends).await {
+                    Ok(is) => Self::fine("keys", is),
+                    Err(error) => self.bad("keys", &error),
+                }
+                backends.log.close().await;
+            }
+            Err(error) => self.bad("store and log", &error.into()),
+        }
+        match admin_socket::connect(&config.data_dir).await {
+            Ok(Some(_)) => Self::fine("data directory", "is being served"),
+            Ok(None) => self.ports(config),
+            Err(error) => self.bad("admin socket", &error.into()),
+        }
     }
 
     fn ports(&mut self, config: &Config) {

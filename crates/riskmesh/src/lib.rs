@@ -13,7 +13,9 @@ pub mod secrets;
 pub mod seed;
 pub mod serve;
 
+mod backends;
 mod connection;
+mod deployment;
 mod events_command;
 mod generate_command;
 mod import_command;
@@ -41,7 +43,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Events { what }) => block_on(events_command::run(what)),
         Some(Command::Generate(args)) => generate_command::run(&args),
         Some(Command::Demo) => block_on(demo::run()),
-        Some(Command::Migrate(args)) => migrate::run(&args),
+        Some(Command::Migrate(args)) => block_on(migrate::run(&args)),
         Some(Command::Doctor(args)) => block_on(doctor::run(&args)),
     };
     match result {

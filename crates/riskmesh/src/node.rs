@@ -1,10 +1,11 @@
 //! One process: from configuration to running roles. The only place that knows which backends there are; services get traits.
 
 use crate::admin_socket::{self, AnyChannel};
+use crate::backends::{self, Backends, Log};
 use crate::cli::NodeRole;
 use crate::config::Config;
+use crate::deployment::{self, Deployment};
 use crate::lag;
-use crate::migrations::MIGRATIONS;
 use crate::operator;
 use crate::secrets::{self, Secrets};
 use crate::seed;
@@ -18,7 +19,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Store, Table};
 use telemetry::{Metrics, RequestLog};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +28,6 @@ use tower::ServiceExt as _;
 
 /// The directory of keys in a data directory.
 pub const KEYS: &str = "keys";
-/// The directory of the embedded store in a data directory.
-const STORE: &str = "store";
-/// Memory for values that are asked for often.
-const CACHE_BYTES: u64 = 64 << 20;
 /// How often the counts of lists are written.
 const LISTS_EVERY: Duration = Duration::from_secs(1);
 /// How often it is asked whether the scores have caught up.
@@ -54,11 +50,14 @@ pub enum Error {
     /// The other keys.
     #[error("load keys")]
     Secrets(#[from] secrets::Error),
-    /// The store.
-    #[error("open the store")]
-    Store(#[from] store::Error),
+    /// The engines.
+    #[error(transparent)]
+    Backends(#[from] backends::Error),
+    /// What processes on one store agree on.
+    #[error("join the deployment")]
+    Deployment(#[from] deployment::Error),
     /// The log of events.
-    #[error("open the bus")]
+    #[error("use the bus")]
     Bus(#[from] bus::Error),
     /// The policies.
     #[error("compile the policies")]
@@ -75,9 +74,6 @@ pub enum Error {
     /// The HTTP front.
     #[error("start the edge")]
     Edge(#[from] edge::Error),
-    /// Redis.
-    #[error("set up Redis")]
-    Redis(#[from] crate::config::SetUpError),
     /// A port or the admin socket.
     #[error("listen on {address}")]
     Listen {
@@ -98,7 +94,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A role needs another one that this process does not run.
-    #[error("role {role} needs role {needs} in the same process, on an embedded store")]
+    #[error("role {role} needs role {needs} in the same process")]
     Roles {
         /// The role asked for.
         role: &'static str,
@@ -126,7 +122,9 @@ pub struct Node {
     clients: Arc<clients::Service>,
     analytics: analytics::Handle,
     reference: Arc<refdata::Live>,
-    bus: Arc<bus::Embedded>,
+    log: Log,
+    redis: Option<Arc<cache::redis::Redis>>,
+    deployment: Deployment,
     readiness: edge::Readiness,
     edge_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
@@ -140,30 +138,11 @@ pub struct Node {
     back_tasks: TaskTracker,
 }
 
-/// Every table, by the crate that declares it.
-pub fn tables() -> Vec<&'static Table> {
-    let all: [&[&'static Table]; 7] = [
-        store::list::TABLES,
-        bus::TABLES,
-        idempotency::TABLES,
-        auth::TABLES,
-        clients::TABLES,
-        analytics::TABLES,
-        market::TABLES,
-    ];
-    all.concat()
-}
-
 /// An issuer and its keys on a data directory, for tokens.
 pub fn issuer(config: &Config, clock: Arc<dyn Clock>) -> Result<(Issuer, Arc<Keys>), Error> {
     let keys = Arc::new(Keys::load_or_create(&prepare(&config.data_dir)?)?);
     let issuer = Issuer::new(keys.clone(), &config.auth.issuer, &config.auth.audience, clock);
     Ok((issuer, keys))
-}
-
-/// Whether nothing is stored in the data directory yet: then keys can still be made.
-pub(crate) fn is_new(config: &Config) -> bool {
-    store_embedded::is_new(&config.data_dir.join(STORE))
 }
 
 /// Makes the data directory with its directory of keys, for the owner's eyes only.
@@ -190,9 +169,6 @@ impl Node {
         let roles = roles(config, purpose)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (issuer, keys) = issuer(config, clock.clone())?;
-        let keys_dir = config.data_dir.join(KEYS);
-        let secrets =
-            if is_new(config) { Secrets::load_or_create(&keys_dir)? } else { Secrets::load(&keys_dir)? };
         let verifier =
             Arc::new(Verifier::new(&keys.jwks(), &config.auth.issuer, &config.auth.audience, clock.clone()));
         let policy = Arc::new(Policy::new()?);
@@ -201,8 +177,18 @@ impl Node {
         let instance: [u8; 16] = random_bytes().map_err(process("name this process"))?;
         let instance = uuid::Uuid::from_bytes(instance).simple().to_string();
 
-        let store = open_store(config, clock.clone()).await?;
-        let bus = bus::Embedded::open(store.clone(), clock.clone(), bus::topic::ALL).await?;
+        // A directory without a store is one, until it is opened.
+        let is_new = backends::is_new(config);
+        let backends = Backends::open(config, clock.clone()).await?;
+        let (store, bus, cache) = (backends.store.clone(), backends.log.bus(), backends.cache.clone());
+        let deployment = Deployment::new(store.clone());
+        let keys_dir = config.data_dir.join(KEYS);
+        let secrets = if is_new && deployment.is_new().await? {
+            Secrets::load_or_create(&keys_dir)?
+        } else {
+            Secrets::load(&keys_dir)?
+        };
+        deployment.join(&secrets.fingerprints, &keys).await?;
         let outbox = bus::Outbox::new(store.clone(), clock.clone(), instance.clone());
         let lists = store::list::Lists::new(store.clone(), clock.clone());
 
@@ -238,14 +224,13 @@ impl Node {
         });
         let auth_server = server("auth", auth.routes());
 
-        let cache: Arc<dyn cache::Cache> = Arc::new(cache::Memory::new(clock.clone(), CACHE_BYTES));
         let clients = Arc::new(clients::Service::new(clients::Deps {
             store: store.clone(),
             bus: bus.clone(),
             outbox: outbox.clone(),
             lists: lists.clone(),
             cache: cache.clone(),
-            keys: idempotency::Keys::new(store.clone(), clock.clone(), idempotency::Sharing::Alone)
+            keys: idempotency::Keys::new(store.clone(), clock.clone(), backends.sharing())
                 .map_err(process("prepare idempotency keys"))?,
             cipher: secrets.columns,
             cursors: secrets.cursors.clone(),
@@ -265,7 +250,7 @@ impl Node {
                 cursors: secrets.cursors.clone(),
                 clients: Channel::local(clients_server.clone(), caller("analytics")),
                 member: instance.as_str().into(),
-                takeover: bus::Takeover::Immediate,
+                takeover: backends.takeover(),
                 reference: data.clone(),
                 clock: clock.clone(),
                 stopping: front.clone(),
@@ -314,7 +299,7 @@ impl Node {
         let (back, back_tasks) = (CancellationToken::new(), TaskTracker::new());
         let sources =
             clients.sources().into_iter().chain(analytics.sources()).chain(auth.sources()).collect();
-        let relay_config = bus::outbox::Config { takeover: bus::Takeover::Immediate, ..Default::default() };
+        let relay_config = bus::outbox::Config { takeover: backends.takeover(), ..Default::default() };
         let relay = bus::Relay::new(outbox, bus.clone(), sources, relay_config)?;
         // What a crash left behind is told of before anything new is taken in.
         relay.recover().await?;
@@ -346,7 +331,9 @@ impl Node {
             clients,
             analytics: handle,
             reference: data,
-            bus,
+            log: backends.log,
+            redis: backends.redis,
+            deployment,
             readiness: edge::Readiness::default(),
             edge_address: None,
             admin_address: None,
@@ -396,10 +383,9 @@ impl Node {
         });
 
         let limit = config.edge.rate_limit_per_minute;
-        let limiter: Arc<dyn edge::RateLimiter> = match config.redis.connect()? {
+        let limiter: Arc<dyn edge::RateLimiter> = match self.redis.clone() {
             Some(redis) => {
-                let (replicas, redis) = (config.edge.replicas, Arc::new(redis));
-                Arc::new(edge::SharedWindow::new(limit, replicas, redis, clock.clone()))
+                Arc::new(edge::SharedWindow::new(limit, config.edge.replicas, redis, clock.clone()))
             }
             None => Arc::new(edge::SlidingWindow::new(limit, clock.clone())),
         };
@@ -430,18 +416,12 @@ impl Node {
 
     /// Seeds the sandbox where it is wanted and not there, waits until every score is there, and reports ready.
     pub async fn make_ready(&self, config: &Config) -> Result<(), Error> {
-        if config.sandbox.enabled && !seed::is_done(&config.data_dir) {
+        let sandbox = seed::Sandbox::new(self.deployment.clone(), &config.data_dir);
+        if config.sandbox.enabled && !sandbox.is_done().await? {
             let tenant = TenantId::new(seed::TENANT).map_err(process("name the sandbox"))?;
             let token = self.token(Role::Admin, tenant, None, Duration::from_hours(1))?;
             let authorization = bearer(&token).map_err(process("make a token"))?;
-            seed::seed(
-                &config.data_dir,
-                config.sandbox.seed,
-                SystemClock.now(),
-                self.channel(),
-                authorization,
-            )
-            .await?;
+            sandbox.seed(config.sandbox.seed, SystemClock.now(), self.channel(), authorization).await?;
         }
         self.caught_up().await?;
         self.readiness.set(true);
@@ -501,7 +481,7 @@ impl Node {
         self.back.cancel();
         self.back_tasks.close();
         self.back_tasks.wait().await;
-        self.bus.close().await;
+        self.log.close().await;
     }
 }
 
@@ -521,24 +501,11 @@ fn roles(config: &Config, purpose: Purpose) -> Result<BTreeSet<NodeRole>, Error>
     Ok(roles)
 }
 
-/// Brings the schema of a data directory's store up to date; gives how many tables there are.
-pub fn migrate(config: &Config) -> Result<usize, Error> {
+/// Brings the engines of a configuration up to date; gives how many tables there are.
+pub async fn migrate(config: &Config) -> Result<usize, Error> {
     prepare(&config.data_dir)?;
-    store_embedded::Embedded::open(store_options(config, Arc::new(SystemClock)))?.close();
-    Ok(tables().len())
-}
-
-fn store_options(config: &Config, clock: Arc<dyn Clock>) -> store_embedded::Options {
-    store_embedded::Options::new(config.data_dir.join(STORE), tables())
-        .migrations(MIGRATIONS.iter().copied())
-        .clock(clock)
-        .block_cache_bytes(config.store.cache_mib << 20)
-}
-
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
-    let options = store_options(config, clock);
-    let opened = tokio::task::spawn_blocking(move || store_embedded::Embedded::open(options)).await;
-    Ok(Arc::new(opened.map_err(process("open the store"))??))
+    backends::migrate(config, Arc::new(SystemClock)).await?;
+    Ok(backends::tables().len())
 }
 
 /// The full names of the contract's services in packages that start so.

@@ -1,6 +1,7 @@
 //! The keys of a data directory that are not for signing: one for page cursors, one or more for columns at rest, one for their blind
 //! index. Each is a file of 64 hex digits that only its owner may read, made on first start.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use riskmesh_core::cipher::{ColumnCipher, Key, random_bytes};
 use riskmesh_core::cursor::Cursors;
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub struct Secrets {
     pub cursors: Cursors,
     /// Seals columns at rest.
     pub columns: ColumnCipher,
+    /// What each file's key is told by, without telling the key: its SHA-256.
+    pub fingerprints: BTreeMap<String, String>,
 }
 
 impl Secrets {
@@ -58,22 +61,28 @@ impl Secrets {
     }
 
     fn with(dir: &Path, load_one: impl Fn(&Path) -> Result<[u8; 32], Error>) -> Result<Self, Error> {
-        let key = |path: &Path| made(path, &load_one(path)?);
-        let cursors = Cursors::new(key(&dir.join("cursors.key"))?);
-        let mut columns = BTreeMap::from([(1, key(&dir.join("columns-1.key"))?)]);
+        let mut fingerprints = BTreeMap::new();
+        let mut noted = |name: &str, bytes: [u8; 32]| {
+            fingerprints.insert(name.to_owned(), hex::encode(digest(&SHA256, &bytes)));
+            bytes
+        };
+        let mut key = |name: &str| Ok(noted(name, load_one(&dir.join(name))?));
+        let cursors = made(dir, &key("cursors.key")?)?;
+        let first = made(dir, &key("columns-1.key")?)?;
+        let index = key("index.key")?;
+        let mut columns = BTreeMap::from([(1, first)]);
         // A rotation adds columns-2.key and so on: the highest number encrypts, all of them decrypt.
         for number in 2.. {
-            let path = dir.join(format!("columns-{number}.key"));
-            match load(&path)? {
-                Some(bytes) => drop(columns.insert(number, made(&path, &bytes)?)),
+            let name = format!("columns-{number}.key");
+            match load(&dir.join(&name))? {
+                Some(bytes) => drop(columns.insert(number, made(dir, &noted(&name, bytes))?)),
                 None => break,
             }
         }
         let current = columns.keys().next_back().copied().unwrap_or(1);
-        let index = load_one(&dir.join("index.key"))?;
         let columns = ColumnCipher::new(current, columns, &index)
             .map_err(|error| Error::Crypto(dir.to_owned(), Box::new(error)))?;
-        Ok(Self { cursors, columns })
+        Ok(Self { cursors: Cursors::new(cursors), columns, fingerprints })
     }
 }
 

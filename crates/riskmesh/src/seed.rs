@@ -1,9 +1,11 @@
-//! The sandbox tenant: generated clients, accounts and transactions, a market with portfolios, recorded through the same services as anybody's. What was
-//! planned is noted first, so a start that is cut off goes on where it stopped, with the same data.
+//! The sandbox tenant: generated clients, accounts and transactions, a market with portfolios, recorded through the same services as
+//! anybody's. What was planned is noted in the store first, so a start that is cut off goes on where it stopped, with the same data, and
+//! several processes that start at once do the same.
 
 mod market;
 
 use crate::admin_socket::AnyChannel;
+use crate::deployment::{self, Deployment};
 use api::clients::v1::accounts_service_client::AccountsServiceClient;
 use api::clients::v1::clients_service_client::ClientsServiceClient;
 use api::clients::v1::{
@@ -20,12 +22,17 @@ use riskmesh_core::clock::DAY_MS;
 use riskmesh_core::{Currency, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
 
 /// The sandbox's tenant.
 pub const TENANT: &str = "sandbox";
+/// The notes in the store.
+const KIND: &str = "sandbox";
+const PLAN: &str = "plan";
+const DONE: &str = "done";
+/// Where they were before.
 const FILE: &str = "sandbox.toml";
 /// Calls under way at a time.
 const AT_ONCE: usize = 64;
@@ -34,21 +41,23 @@ const BATCH: usize = 5_000;
 /// Batches under way at a time.
 const BATCHES_AT_ONCE: usize = 2;
 
-/// What was planned, and whether it is done.
+/// What was planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Note {
+struct Planned {
     seed: u64,
     end_ms: i64,
-    done: bool,
 }
 
 /// Why the sandbox could not be seeded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The note cannot be read or written.
+    /// The notes cannot be read or written.
     #[error("keep note of the sandbox")]
-    Note(#[source] io::Error),
+    Note(#[from] deployment::Error),
+    /// They are not what this program writes.
+    #[error("read the notes of the sandbox")]
+    Malformed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The plan cannot be generated.
     #[error("plan the sandbox")]
     Plan(#[from] generate::Error),
@@ -63,49 +72,88 @@ impl From<Status> for Error {
     }
 }
 
-/// Whether a data directory has been seeded, as far as it wants to be.
-pub fn is_done(data_dir: &Path) -> bool {
-    read(data_dir).is_some_and(|note| note.done)
+/// The sandbox of a store.
+pub struct Sandbox {
+    deployment: Deployment,
+    /// Has the note of a directory that an earlier release seeded.
+    data_dir: PathBuf,
 }
 
-/// Seeds the sandbox, or finishes seeding it.
-pub async fn seed(
-    data_dir: &Path,
+impl Sandbox {
+    pub(crate) fn new(deployment: Deployment, data_dir: &Path) -> Self {
+        Self { deployment, data_dir: data_dir.to_owned() }
+    }
+
+    /// Whether it has been seeded, as far as it wants to be.
+    pub(crate) async fn is_done(&self) -> Result<bool, Error> {
+        self.take_over().await?;
+        Ok(self.deployment.noted(KIND, DONE).await?.is_some())
+    }
+
+    /// Seeds it, or finishes seeding it.
+    pub(crate) async fn seed(
+        &self,
+        seed: u64,
+        now: Timestamp,
+        channel: AnyChannel,
+        authorization: MetadataValue<Ascii>,
+    ) -> Result<(), Error> {
+        let end_ms = now.millis().div_euclid(DAY_MS) * DAY_MS;
+        let planned = self.plan(Planned { seed, end_ms }).await?;
+        let generator = Generator::new(Plan::sandbox(planned.seed, planned.end_ms))?;
+        let call = Call { channel, authorization };
+        let plan = *generator.plan();
+        futures::stream::iter((0..plan.clients).map(|index| call.client(&generator, index)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        futures::stream::iter((0..plan.accounts).map(|index| call.account(&generator, index)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        market::seed(&call, planned.seed, planned.end_ms).await?;
+        let batches = Batches { entries: generator.entries() };
+        futures::stream::iter(batches.map(|batch| call.transactions(batch)))
+            .buffer_unordered(BATCHES_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        self.deployment.note(KIND, DONE, "").await?;
+        Ok(())
+    }
+
+    /// The plan that was first.
+    async fn plan(&self, planned: Planned) -> Result<Planned, Error> {
+        let text = toml::to_string(&planned).map_err(malformed)?;
+        toml::from_str(&self.deployment.note(KIND, PLAN, &text).await?).map_err(malformed)
+    }
+
+    /// Takes the note of an earlier release into the store.
+    async fn take_over(&self) -> Result<(), Error> {
+        let path = self.data_dir.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(malformed)?,
+        };
+        let Former { seed, end_ms, done } = toml::from_str(&text).map_err(malformed)?;
+        self.plan(Planned { seed, end_ms }).await?;
+        if done {
+            self.deployment.note(KIND, DONE, "").await?;
+        }
+        std::fs::remove_file(&path).map_err(malformed)
+    }
+}
+
+/// The note of an earlier release.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Former {
     seed: u64,
-    now: Timestamp,
-    channel: AnyChannel,
-    authorization: MetadataValue<Ascii>,
-) -> Result<(), Error> {
-    let end_ms = now.millis().div_euclid(DAY_MS) * DAY_MS;
-    let mut note = read(data_dir).unwrap_or(Note { seed, end_ms, done: false });
-    write(data_dir, note).map_err(Error::Note)?;
-    let generator = Generator::new(Plan::sandbox(note.seed, note.end_ms))?;
-    let call = Call { channel, authorization };
-    let plan = *generator.plan();
-    futures::stream::iter((0..plan.clients).map(|index| call.client(&generator, index)))
-        .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
-    futures::stream::iter((0..plan.accounts).map(|index| call.account(&generator, index)))
-        .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
-    market::seed(&call, note.seed, note.end_ms).await?;
-    let batches = Batches { entries: generator.entries() };
-    futures::stream::iter(batches.map(|batch| call.transactions(batch)))
-        .buffer_unordered(BATCHES_AT_ONCE)
-        .try_collect::<()>()
-        .await?;
-    note.done = true;
-    write(data_dir, note).map_err(Error::Note)
+    end_ms: i64,
+    done: bool,
 }
 
-fn read(data_dir: &Path) -> Option<Note> {
-    toml::from_str(&std::fs::read_to_string(data_dir.join(FILE)).ok()?).ok()
-}
-
-fn write(data_dir: &Path, note: Note) -> io::Result<()> {
-    crate::note::replace(&data_dir.join(FILE), &note)
+fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Malformed(error.into())
 }
 
 /// Entries in batches.

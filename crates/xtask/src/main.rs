@@ -10,6 +10,7 @@ mod python;
 mod report;
 mod server;
 mod servers;
+mod soak;
 mod spine;
 mod times;
 mod transcode;
@@ -41,6 +42,8 @@ enum Task {
     Servers(servers::Args),
     /// Checks portfolio risk against an independent computation: see docs/portfolio.md.
     Portfolio(portfolio::Args),
+    /// Kills and stops engines and processes amid payments and imports, for minutes: see docs/faults.md.
+    Soak,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Task::Openapi(args) => openapi::run(&args),
         Task::Servers(args) => servers::run(&args),
         Task::Portfolio(args) => portfolio::run(&args),
+        Task::Soak => soak::run(),
     }
 }
 

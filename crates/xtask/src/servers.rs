@@ -68,11 +68,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Writes with what `riskmesh serve --config` uses the engines that are up, as far as it can.
+/// Writes with what `riskmesh serve --config` uses the engines that are up. Cassandra and Kafka go together.
 fn write_config(dir: &Path) -> anyhow::Result<()> {
-    let Some(redis) = Server::find(&dir.join(Engine::Redis.name()))? else { return Ok(()) };
+    let found = |engine: Engine| Server::find(&dir.join(engine.name()));
+    let mut text = vec![format!("data-dir = \"{}\"", dir.join("riskmesh").display())];
+    if let (Some(cassandra), Some(kafka)) = (found(Engine::Cassandra)?, found(Engine::Kafka)?) {
+        text.push("[store]\nengine = \"cql\"\n[store.cql]".to_owned());
+        text.push(format!("nodes = [\"{}\"]\nreplication = 1\ntimeout = \"10s\"", cassandra.address()));
+        text.push("[bus]\nengine = \"kafka\"\n[bus.kafka]".to_owned());
+        text.push(format!("brokers = [\"{}\"]\nreplication = 1", kafka.address()));
+    }
+    if let Some(redis) = found(Engine::Redis)? {
+        text.push(format!("[redis]\naddress = \"{}\"", redis.address()));
+    }
     let file = dir.join("riskmesh.toml");
-    std::fs::write(&file, format!("[redis]\naddress = \"{}\"\n", redis.address()))?;
+    std::fs::write(&file, text.join("\n") + "\n")?;
     println!("{:<10} {}", "config", file.display());
     Ok(())
 }

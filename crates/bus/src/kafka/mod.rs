@@ -76,14 +76,16 @@ impl Kafka {
                 }
             }
         }
+        let prefix = options.prefix.clone();
+        let there = |name: &str| format!("{prefix}{name}");
         let cluster = Arc::new(Cluster::new(options));
-        cluster.bring_up(&declared).await?;
+        cluster.bring_up(&declared.iter().map(|(name, count)| (there(name), *count)).collect()).await?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let mut opened = HashMap::new();
         for (name, partitions) in declared {
-            let topic: Arc<str> = name.as_str().into();
+            let topic: Arc<str> = there(&name).into();
             let partitions = (0..partitions).map(|index| {
                 let (appends, queue) = mpsc::channel(QUEUE);
                 let producer = Producer::new(cluster.clone(), clock.clone(), topic.clone(), index);

@@ -8,6 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub(super) brokers: Vec<String>,
+    pub(super) prefix: String,
     pub(super) create: bool,
     pub(super) replication: NonZeroU16,
     pub(super) compression: Compression,
@@ -69,6 +70,7 @@ impl Options {
     pub fn new(brokers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             brokers: brokers.into_iter().map(Into::into).collect(),
+            prefix: String::new(),
             create: true,
             replication: NonZeroU16::MIN.saturating_add(2),
             compression: Compression::None,
@@ -76,6 +78,13 @@ impl Options {
             timeout: Duration::from_secs(10),
             access: None,
         }
+    }
+
+    /// What the names of topics begin with on the cluster: several deployments may share one.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
     }
 
     /// Whether topics that lack are made.
